@@ -1,0 +1,3 @@
+//! The story of a run: harden, parse, dispatch, exit code.
+
+fn main() {}

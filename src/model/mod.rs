@@ -1,0 +1,1 @@
+//! Speech models on this machine: what is installed, importing, checking digests.

@@ -1,0 +1,1 @@
+//! The analyzer: pure functions over a transcript.

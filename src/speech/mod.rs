@@ -1,0 +1,66 @@
+//! From two channels of sound to words with times, a channel each.
+//!
+//! Touches no disk but the model file, and no keys. Each channel is transcribed on its own, so
+//! that overlap survives; a channel's words that are only the other voice leaking in are removed
+//! by comparing energies, never by comparing text.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A stretch of session time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Span {
+    /// Start, in seconds of session time.
+    pub start: f64,
+    /// End, in seconds of session time; not before `start`.
+    pub end: f64,
+}
+
+/// A word as it was recognised on one channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Word {
+    /// The word with its punctuation, no surrounding space.
+    pub text: String,
+    /// Start, in seconds of session time.
+    pub start: f64,
+    /// End, in seconds of session time.
+    pub end: f64,
+    /// Whisper's own probability of the word: the mean over its tokens, 0 to 1.
+    pub probability: f32,
+    /// True where the word may be an invention of the model rather than something said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspect: bool,
+}
+
+/// What was heard on one channel.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChannelSpeech {
+    /// Words in time order; starts never go back.
+    pub words: Vec<Word>,
+    /// Where this channel's own speaker was talking, from the sound alone; in order, not touching.
+    pub activity: Vec<Span>,
+}
+
+/// How well the two microphones hold their own speaker apart from the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Separation {
+    /// One entry a channel, in channel order.
+    pub channels: Vec<ChannelSeparation>,
+    /// Energy margin in dB by which a channel had to exceed the other's leak to own a word.
+    pub margin_db: f64,
+    /// Words that were recognised on a channel and left out because the other voice caused them.
+    pub leaked_words: u32,
+}
+
+/// The figures of one channel. Levels in dBFS (0 is full scale), differences in dB.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelSeparation {
+    /// Channel, counted from 1.
+    pub channel: u8,
+    /// Level of the own speaker while talking alone; none if they never did.
+    pub own_dbfs: Option<f64>,
+    /// The other speaker at this microphone against the same speech at their own microphone.
+    pub bleed_db: Option<f64>,
+    /// Level when nobody speaks.
+    pub noise_dbfs: Option<f64>,
+}

@@ -4,6 +4,18 @@
 //! that overlap survives; a channel's words that are only the other voice leaking in are removed
 //! by comparing energies, never by comparing text.
 
+pub mod engine;
+mod features;
+mod separation;
+mod suspect;
+#[cfg(test)]
+mod testing;
+mod transcribe;
+mod windows;
+
+pub use engine::{Decoding, ENGINE, Engine};
+pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,85 @@
+//! Asks for passphrases: at the terminal, or from a file descriptor for scripts. Never from an
+//! argument or the environment, where other programs could read them.
+
+use std::io::{IsTerminal, Read};
+
+use age::secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::{Error, Kind, Result};
+
+/// No passphrase is longer, in bytes.
+const LONGEST: u64 = 4096;
+
+/// Where passphrases come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Ask at the terminal.
+    Terminal,
+    /// Read the first line of an inherited file descriptor.
+    Descriptor(u32),
+}
+
+/// Asks once.
+///
+/// # Errors
+/// [`Kind::Locked`] if there is no terminal to ask at, or nothing was typed.
+pub fn ask(source: Source, prompt: &str) -> Result<SecretString> {
+    let passphrase = match source {
+        Source::Descriptor(number) => from_descriptor(number)?,
+        Source::Terminal => from_terminal(prompt)?,
+    };
+    if passphrase.expose_secret().is_empty() {
+        return Err(Error::new(Kind::Locked, "No passphrase was given."));
+    }
+    Ok(passphrase)
+}
+
+/// Asks for a new passphrase, twice at a terminal.
+///
+/// # Errors
+/// As [`ask`]; [`Kind::Locked`] if the two differ.
+pub fn ask_new(source: Source) -> Result<SecretString> {
+    let first = ask(source, "New passphrase: ")?;
+    if source == Source::Terminal {
+        let second = ask(source, "The same again: ")?;
+        if first.expose_secret() != second.expose_secret() {
+            return Err(Error::new(Kind::Locked, "The two passphrases differ. Nothing was made.")
+                .hint("undertone init"));
+        }
+    }
+    Ok(first)
+}
+
+fn from_terminal(prompt: &str) -> Result<SecretString> {
+    if !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() {
+        return Err(no_terminal());
+    }
+    rpassword::prompt_password(prompt)
+        .map(SecretString::from)
+        .map_err(|_| no_terminal())
+}
+
+fn no_terminal() -> Error {
+    Error::new(Kind::Locked, "There is no terminal to ask for the passphrase at.")
+        .hint("give it through a file descriptor: undertone --passphrase-fd 3 … 3<FILE")
+}
+
+fn from_descriptor(number: u32) -> Result<SecretString> {
+    let unreadable = || {
+        Error::new(
+            Kind::Locked,
+            format!("File descriptor {number} holds no passphrase that can be read."),
+        )
+        .hint("undertone --passphrase-fd 3 … 3<FILE")
+    };
+    let file = std::fs::File::open(format!("/dev/fd/{number}")).map_err(|_| unreadable())?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize));
+    file.take(LONGEST)
+        .read_to_end(&mut bytes)
+        .map_err(|_| unreadable())?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = std::str::from_utf8(line).map_err(|_| unreadable())?;
+    Ok(SecretString::from(text.to_owned()))
+}

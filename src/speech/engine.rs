@@ -1,0 +1,268 @@
+//! Whisper, through whisper.cpp: one window of sound in, words with times out.
+//!
+//! The only file that touches whisper-rs. A model must have passed [`crate::model`]'s checks
+//! before it comes here: whisper.cpp ends the process on files it does not expect.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use whisper_rs::{
+    DtwMode, DtwModelPreset, DtwParameters, FullParams, SamplingStrategy, WhisperContext,
+    WhisperContextParameters, WhisperState,
+};
+
+use crate::audio::SPEECH_RATE;
+use crate::{Error, Kind, Result};
+
+/// Name and version of the engine, as written in transcripts.
+pub const ENGINE: &str = "whisper.cpp 1.8.3";
+
+/// Longest window that is given to the engine, in seconds. The encoder always works on 30.
+pub const LONGEST_WINDOW: f64 = 29.0;
+
+/// How the engine decodes.
+#[derive(Debug, Clone)]
+pub struct Decoding {
+    /// ISO 639-1 code, or none to let a multilingual model find out.
+    pub language: Option<String>,
+    /// Words to expect: names of places, medicines, methods. Given to the model as if said before.
+    pub vocabulary: Option<String>,
+    /// Threads to compute with.
+    pub threads: usize,
+    /// Hypotheses to follow at once; 1 is greedy.
+    pub beam: usize,
+}
+
+/// A word within a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowWord {
+    /// Text with punctuation, no surrounding space.
+    pub text: String,
+    /// Start in seconds from the start of the window.
+    pub start: f64,
+    /// End in seconds from the start of the window.
+    pub end: f64,
+    /// Mean probability of the word's tokens, 0 to 1.
+    pub probability: f32,
+    /// The model's own doubt that the stretch around the word holds speech, 0 to 1.
+    pub no_speech: f32,
+}
+
+/// A loaded model.
+pub struct Engine {
+    context: WhisperContext,
+    state: WhisperState,
+    multilingual: bool,
+}
+
+impl Engine {
+    /// Loads a model that has been checked. `name` is its catalogue name: it picks the attention
+    /// heads that align words to sound (none known: plain token times are used).
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if whisper.cpp refuses the file.
+    pub fn load(path: &Path, name: &str) -> Result<Engine> {
+        whisper_rs::install_logging_hooks();
+        let refused = || {
+            Error::new(Kind::Model, format!("The speech model {name} cannot be loaded."))
+                .hint(format!("undertone model verify {name}"))
+        };
+        let path = path.to_str().ok_or_else(refused)?;
+        let mut parameters = WhisperContextParameters::default();
+        // On a CPU flash attention takes twice the time, and it excludes alignment.
+        parameters.flash_attn(false);
+        if let Some(model_preset) = alignment_heads(name) {
+            parameters.dtw_parameters(DtwParameters {
+                mode: DtwMode::ModelPreset { model_preset },
+                ..DtwParameters::default()
+            });
+        }
+        let context = WhisperContext::new_with_params(path, parameters).map_err(|_| refused())?;
+        let state = context.create_state().map_err(|_| refused())?;
+        let multilingual = context.is_multilingual();
+        Ok(Engine {
+            context,
+            state,
+            multilingual,
+        })
+    }
+
+    /// Whether the model knows languages other than English.
+    #[must_use]
+    pub fn multilingual(&self) -> bool {
+        self.multilingual
+    }
+
+    /// Transcribes one window of mono sound at 16 kHz, at most 30 seconds.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`] when `cancel` becomes true, [`Kind::Model`] if the engine gives up.
+    pub fn transcribe(
+        &mut self,
+        window: &[f32],
+        decoding: &Decoding,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<Vec<WindowWord>> {
+        // whisper.cpp refuses less than 100 ms.
+        if window.len() < SPEECH_RATE as usize / 10 {
+            return Ok(Vec::new());
+        }
+        let parameters = self.parameters(decoding, cancel);
+        let outcome = self.state.full(parameters, window);
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Cancelled, "Stopped."));
+        }
+        outcome.map_err(|_| Error::new(Kind::Model, "The speech model gave up on a passage."))?;
+        Ok(self.words(window.len() as f64 / f64::from(SPEECH_RATE)))
+    }
+
+    /// The language that the last window was decoded in.
+    #[must_use]
+    pub fn language(&self) -> Option<&'static str> {
+        whisper_rs::get_lang_str(self.state.full_lang_id_from_state())
+    }
+
+    fn parameters<'a>(&self, decoding: &'a Decoding, cancel: &Arc<AtomicBool>) -> FullParams<'a, 'a> {
+        let strategy = if decoding.beam > 1 {
+            SamplingStrategy::BeamSearch {
+                beam_size: decoding.beam as i32,
+                patience: -1.0,
+            }
+        } else {
+            SamplingStrategy::Greedy { best_of: 1 }
+        };
+        let mut parameters = FullParams::new(strategy);
+        parameters.set_n_threads(decoding.threads.max(1) as i32);
+        parameters.set_language(Some(if self.multilingual {
+            decoding.language.as_deref().unwrap_or("auto")
+        } else {
+            "en"
+        }));
+        if let Some(vocabulary) = &decoding.vocabulary {
+            parameters.set_initial_prompt(vocabulary);
+        }
+        // A window's text must not steer the next: that is how loops start.
+        parameters.set_no_context(true);
+        parameters.set_token_timestamps(true);
+        parameters.set_suppress_blank(true);
+        parameters.set_suppress_nst(true);
+        parameters.set_print_progress(false);
+        parameters.set_print_realtime(false);
+        parameters.set_print_special(false);
+        parameters.set_print_timestamps(false);
+        // The boxed closure is of the very type that the callback casts back to; an unboxed one
+        // is cast to the wrong type by whisper-rs 0.16.
+        let cancel = Arc::clone(cancel);
+        let stop: Box<dyn FnMut() -> bool> = Box::new(move || cancel.load(Ordering::Relaxed));
+        parameters.set_abort_callback_safe(stop);
+        parameters
+    }
+
+    /// Joins tokens to words. A token that begins with a space, or follows none, begins a word.
+    fn words(&self, length: f64) -> Vec<WindowWord> {
+        let first_special = self.context.token_eot();
+        let mut words: Vec<Pending> = Vec::new();
+        for segment in self.state.as_iter() {
+            let no_speech = segment.no_speech_probability();
+            let mut open = false;
+            for index in 0..segment.n_tokens() {
+                let Some(token) = segment.get_token(index) else {
+                    continue;
+                };
+                if token.token_id() >= first_special {
+                    continue;
+                }
+                let Ok(bytes) = token.to_bytes() else { continue };
+                let data = token.token_data();
+                if !open || bytes.first() == Some(&b' ') {
+                    words.push(Pending::new(no_speech));
+                    open = true;
+                }
+                if let Some(word) = words.last_mut() {
+                    word.bytes.extend_from_slice(bytes);
+                    word.tokens.push(Token {
+                        start: data.t0 as f64 / 100.0,
+                        end: data.t1 as f64 / 100.0,
+                        aligned: (data.t_dtw >= 0).then(|| data.t_dtw as f64 / 100.0),
+                        probability: data.p,
+                    });
+                }
+            }
+        }
+        finish(words, length)
+    }
+}
+
+struct Token {
+    start: f64,
+    end: f64,
+    aligned: Option<f64>,
+    probability: f32,
+}
+
+struct Pending {
+    bytes: Vec<u8>,
+    tokens: Vec<Token>,
+    no_speech: f32,
+}
+
+impl Pending {
+    fn new(no_speech: f32) -> Self {
+        Pending {
+            bytes: Vec::new(),
+            tokens: Vec::new(),
+            no_speech,
+        }
+    }
+}
+
+fn finish(words: Vec<Pending>, length: f64) -> Vec<WindowWord> {
+    let mut out: Vec<WindowWord> = Vec::with_capacity(words.len());
+    for word in words {
+        let text = String::from_utf8_lossy(&word.bytes).trim().to_owned();
+        let (Some(first), Some(last)) = (word.tokens.first(), word.tokens.last()) else {
+            continue;
+        };
+        if text.is_empty() {
+            continue;
+        }
+        // Punctuation that came as a token of its own belongs to the word before.
+        if !text.chars().any(char::is_alphanumeric) {
+            if let Some(before) = out.last_mut() {
+                before.text.push_str(&text);
+            }
+            continue;
+        }
+        let start = first.start.clamp(0.0, length);
+        let sum: f32 = word.tokens.iter().map(|token| token.probability).sum();
+        out.push(WindowWord {
+            text,
+            start,
+            end: last.end.clamp(start, length),
+            probability: (sum / word.tokens.len() as f32).clamp(0.0, 1.0),
+            no_speech: word.no_speech,
+        });
+        let _ = first.aligned;
+    }
+    out
+}
+
+/// The attention heads that OpenAI published as aligned with time, by model.
+fn alignment_heads(name: &str) -> Option<DtwModelPreset> {
+    // Quantised files keep the heads of the model they were made from.
+    let base = name.split("-q").next().unwrap_or(name);
+    Some(match base {
+        "tiny.en" => DtwModelPreset::TinyEn,
+        "tiny" => DtwModelPreset::Tiny,
+        "base.en" => DtwModelPreset::BaseEn,
+        "base" => DtwModelPreset::Base,
+        "small.en" => DtwModelPreset::SmallEn,
+        "small" => DtwModelPreset::Small,
+        "medium.en" => DtwModelPreset::MediumEn,
+        "medium" => DtwModelPreset::Medium,
+        "large-v3" => DtwModelPreset::LargeV3,
+        "large-v3-turbo" => DtwModelPreset::LargeV3Turbo,
+        _ => return None,
+    })
+}

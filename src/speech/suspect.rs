@@ -1,0 +1,146 @@
+//! Marks words that the model may have invented.
+//!
+//! Whisper writes fluent sentences over silence and falls into loops. Nothing is deleted here:
+//! a suspect word stays in the file, is shown greyed, and is left out of analysis. Real
+//! repetitions ("no, no, no") take time to say and have voice under each word; loops do not.
+
+use super::Word;
+
+/// Share of a word's frames with own voice under which there is no sound to carry the word.
+const NO_VOICE: f32 = 0.10;
+/// With the model's own doubt above this and a word less probable than [`DOUBTED`], it is suspect.
+/// The first is the threshold that Whisper's reference decoder uses for "no speech".
+const NO_SPEECH: f32 = 0.6;
+const DOUBTED: f32 = 0.35;
+/// Longest phrase looked at for loops, in words.
+const LONGEST_PHRASE: usize = 12;
+/// A phrase said this often in a row is looked at.
+const REPEATS: usize = 4;
+/// Nobody says a word in less, in seconds, many times in a row.
+const FASTEST_WORD: f64 = 0.11;
+
+/// What is known about a word besides the word.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence {
+    /// Share of the word's time in which the channel held its own speaker's voice, 0 to 1.
+    pub voice: f32,
+    /// The model's doubt that there was speech around it, 0 to 1.
+    pub no_speech: f32,
+}
+
+/// Marks the suspects among a channel's words; `evidence` is in the same order.
+pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
+    for (word, evidence) in words.iter_mut().zip(evidence) {
+        let unvoiced = evidence.voice < NO_VOICE;
+        let doubted = evidence.no_speech > NO_SPEECH && word.probability < DOUBTED;
+        word.suspect = unvoiced || doubted;
+    }
+    mark_loops(words);
+}
+
+/// Marks every repetition after the first where a phrase repeats faster than a mouth can.
+fn mark_loops(words: &mut [Word]) {
+    let plain: Vec<String> = words.iter().map(|word| plain(&word.text)).collect();
+    let mut at = 0;
+    while at < words.len() {
+        let longest = LONGEST_PHRASE.min((words.len() - at) / REPEATS);
+        let found = (1..=longest).find_map(|length| {
+            let phrase = &plain[at..at + length];
+            let repeats = plain[at..]
+                .chunks_exact(length)
+                .take_while(|chunk| *chunk == phrase)
+                .count();
+            let end = at + repeats * length;
+            (repeats >= REPEATS && too_fast(&words[at..end])).then_some((length, end))
+        });
+        if let Some((length, end)) = found {
+            for word in &mut words[at + length..end] {
+                word.suspect = true;
+            }
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+}
+
+fn too_fast(words: &[Word]) -> bool {
+    let (Some(first), Some(last)) = (words.first(), words.last()) else {
+        return false;
+    };
+    (last.end - first.start) / (words.len() as f64) < FASTEST_WORD
+}
+
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str, each: f64) -> Vec<Word> {
+        text.split(' ')
+            .enumerate()
+            .map(|(index, text)| Word {
+                text: text.to_owned(),
+                start: index as f64 * each,
+                end: (index + 1) as f64 * each,
+                probability: 0.9,
+                suspect: false,
+            })
+            .collect()
+    }
+
+    fn suspects(mut words: Vec<Word>, voice: f32) -> Vec<bool> {
+        let evidence = vec![
+            Evidence {
+                voice,
+                no_speech: 0.1
+            };
+            words.len()
+        ];
+        mark(&mut words, &evidence);
+        words.iter().map(|word| word.suspect).collect()
+    }
+
+    #[test]
+    fn a_real_repetition_is_kept() {
+        assert_eq!(suspects(said("no no no no no", 0.25), 0.9), [false; 5]);
+    }
+
+    #[test]
+    fn a_loop_is_caught_after_its_first_round() {
+        let words = said("and then and then and then and then and then", 0.05);
+        let marked = suspects(words, 0.9);
+        assert_eq!(marked[..2], [false, false]);
+        assert!(marked[2..].iter().all(|suspect| *suspect));
+    }
+
+    #[test]
+    fn a_word_with_no_voice_under_it_is_suspect() {
+        assert_eq!(suspects(said("thank you", 0.3), 0.0), [true, true]);
+    }
+
+    #[test]
+    fn an_improbable_word_is_suspect_only_where_the_model_doubts_the_speech() {
+        let mut words = said("thank you", 0.3);
+        words[0].probability = 0.2;
+        words[1].probability = 0.2;
+        let evidence = [
+            Evidence {
+                voice: 0.9,
+                no_speech: 0.8,
+            },
+            Evidence {
+                voice: 0.9,
+                no_speech: 0.2,
+            },
+        ];
+        mark(&mut words, &evidence);
+        assert!(words[0].suspect && !words[1].suspect);
+    }
+}

@@ -1,0 +1,39 @@
+//! Sound made up for tests.
+
+use crate::Result;
+use crate::audio::{Frames, SPEECH_RATE, Spec};
+
+/// Interleaved samples in memory as [`Frames`] at 16 kHz.
+pub struct Samples {
+    channels: u16,
+    samples: Vec<f32>,
+    at: usize,
+}
+
+impl Samples {
+    pub fn new(channels: u16, samples: Vec<f32>) -> Self {
+        Samples {
+            channels,
+            samples,
+            at: 0,
+        }
+    }
+}
+
+impl Frames for Samples {
+    fn spec(&self) -> Spec {
+        Spec {
+            sample_rate: SPEECH_RATE,
+            channels: self.channels,
+            frames: None,
+        }
+    }
+
+    fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
+        let width = usize::from(self.channels);
+        let take = max_frames.min((self.samples.len() - self.at) / width);
+        into.extend_from_slice(&self.samples[self.at..self.at + take * width]);
+        self.at += take * width;
+        Ok(take)
+    }
+}

@@ -1,0 +1,336 @@
+//! The way from a session's sound to its words: measure, separate, pack, transcribe, check.
+//!
+//! The sound is read twice from its start and never held whole, so that memory does not grow
+//! with the session beyond a few bytes a frame.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::engine::{Decoding, Engine};
+use super::features::{self, FRAME_RATE, Features};
+use super::separation::{self, Ownership};
+use super::suspect::{self, Evidence};
+use super::windows::{self, Window};
+use super::{ChannelSpeech, Separation, Span, Word};
+use crate::audio::{Frames, SPEECH_RATE};
+use crate::{Error, Kind, Result};
+
+/// A word belongs to a channel if its own voice is heard in at least this share of it.
+const OWN_SHARE: f32 = 0.30;
+/// Whisper's word times are this vague, in seconds: look a little around the word.
+const VAGUE: f64 = 0.08;
+/// Edges of a piece are faded over this many samples (10 ms), so that no click is transcribed.
+const FADE: usize = 160;
+
+/// How far the work has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Progress {
+    /// Listening for who speaks when: seconds of the session done.
+    Listening {
+        /// Seconds of session time read so far.
+        seconds: f64,
+    },
+    /// Writing down: seconds of speech done, and in all.
+    Writing {
+        /// Seconds of packed speech transcribed so far.
+        done: f64,
+        /// Seconds of packed speech in all.
+        total: f64,
+    },
+}
+
+/// What was heard in a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// One entry a channel.
+    pub channels: Vec<ChannelSpeech>,
+    /// How well the microphones held the speakers apart.
+    pub separation: Separation,
+    /// Language of the words, ISO 639-1.
+    pub language: String,
+    /// Length of the sound in seconds.
+    pub duration: f64,
+}
+
+/// Opens the session's sound from its start, at 16 kHz.
+pub type Opener<'a> = dyn Fn() -> Result<Box<dyn Frames + 'a>> + 'a;
+
+/// Transcribes a session of two channels (or one), each channel on its own.
+///
+/// # Errors
+/// What `open` and reading give; [`Kind::Cancelled`] when `cancel` becomes true;
+/// [`Kind::Model`] when the engine gives up.
+pub fn transcribe(
+    open: &Opener,
+    engine: &mut Engine,
+    decoding: &Decoding,
+    cancel: &Arc<AtomicBool>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Heard> {
+    let features = features::measure(&mut *open()?, &mut |samples| {
+        progress(Progress::Listening {
+            seconds: seconds(samples),
+        });
+        !cancel.load(Ordering::Relaxed)
+    })?;
+    let ownership = separation::own_voices(&features);
+    let duration = seconds(features.samples);
+    let plans: Vec<Vec<Window>> = (0..features.channels.len())
+        .map(|channel| {
+            windows::pack(ownership.activity(channel), duration, &mut |within| {
+                quietest(&features, channel, within)
+            })
+        })
+        .collect();
+    let total: f64 = plans.iter().flatten().map(|window| window.length).sum();
+    let mut session = Session {
+        engine,
+        decoding: decoding.clone(),
+        cancel,
+        ownership: &ownership,
+        channels: vec![Draft::default(); plans.len()],
+        leaked: 0,
+        language: None,
+    };
+    let mut done = 0.0;
+    progress(Progress::Writing { done, total });
+    fill(&mut *open()?, &plans, &mut |channel, window, sound| {
+        session.window(channel, window, sound)?;
+        done += window.length;
+        progress(Progress::Writing { done, total });
+        Ok(())
+    })?;
+    let Session {
+        channels,
+        leaked,
+        language,
+        ..
+    } = session;
+    let channels = channels
+        .into_iter()
+        .enumerate()
+        .map(|(index, draft)| ChannelSpeech {
+            words: draft.finish(),
+            activity: ownership.activity(index).to_vec(),
+        })
+        .collect();
+    Ok(Heard {
+        channels,
+        separation: ownership.report(leaked),
+        language: language.unwrap_or_else(|| "en".to_owned()),
+        duration,
+    })
+}
+
+fn seconds(samples: u64) -> f64 {
+    samples as f64 / f64::from(SPEECH_RATE)
+}
+
+/// The quietest moment of a channel within a span: where a long monologue is best cut.
+fn quietest(features: &Features, channel: usize, within: Span) -> f64 {
+    const REACH: usize = 10;
+    let channel = &features.channels[channel];
+    let first = (within.start * FRAME_RATE) as usize;
+    let last = ((within.end * FRAME_RATE) as usize).min(channel.len().saturating_sub(1));
+    let loudness = |frame: usize| -> f32 {
+        (frame.saturating_sub(REACH)..=(frame + REACH).min(channel.len() - 1))
+            .map(|at| channel.level_db(at))
+            .sum()
+    };
+    (first..=last)
+        .min_by(|a, b| loudness(*a).total_cmp(&loudness(*b)))
+        .map_or(within.end, |frame| frame as f64 / FRAME_RATE)
+}
+
+/// Reads the sound once and hands each window over as soon as its last piece has gone by.
+fn fill(
+    frames: &mut dyn Frames,
+    plans: &[Vec<Window>],
+    ready: &mut dyn FnMut(usize, &Window, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let width = plans.len();
+    let mut block: Vec<f32> = Vec::new();
+    let mut sounds: Vec<Vec<f32>> = vec![Vec::new(); width];
+    let mut next = vec![0usize; width];
+    let mut at = 0usize;
+    loop {
+        block.clear();
+        let read = frames.read(&mut block, SPEECH_RATE as usize)?;
+        let end = at + read;
+        for channel in 0..width {
+            while let Some(window) = plans[channel].get(next[channel]) {
+                let sound = &mut sounds[channel];
+                if sound.is_empty() {
+                    sound.resize(to_samples(window.length), 0.0);
+                }
+                for piece in &window.pieces {
+                    copy(piece, &block, at, width, channel, sound);
+                }
+                let last = window.session_span().map_or(0, |span| to_samples(span.end));
+                if last > end && read > 0 {
+                    break;
+                }
+                for piece in &window.pieces {
+                    fade(sound, to_samples(piece.at), to_samples(piece.span.end - piece.span.start));
+                }
+                ready(channel, window, sound)?;
+                sound.clear();
+                next[channel] += 1;
+            }
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        at = end;
+    }
+}
+
+fn to_samples(seconds: f64) -> usize {
+    (seconds * f64::from(SPEECH_RATE)).round() as usize
+}
+
+/// Copies what the block (starting at session sample `at`) holds of a piece.
+fn copy(
+    piece: &windows::Piece,
+    block: &[f32],
+    at: usize,
+    width: usize,
+    channel: usize,
+    sound: &mut [f32],
+) {
+    let start = to_samples(piece.span.start);
+    let from = start.max(at);
+    let to = to_samples(piece.span.end).min(at + block.len() / width);
+    for sample in from..to.max(from) {
+        let place = to_samples(piece.at) + sample - start;
+        if let Some(out) = sound.get_mut(place) {
+            *out = block[(sample - at) * width + channel];
+        }
+    }
+}
+
+fn fade(sound: &mut [f32], start: usize, length: usize) {
+    let end = (start + length).min(sound.len());
+    let reach = FADE.min(length / 2);
+    for step in 0..reach {
+        let gain = step as f32 / reach as f32;
+        if let Some(sample) = sound.get_mut(start + step) {
+            *sample *= gain;
+        }
+        if let Some(sample) = end.checked_sub(step + 1).and_then(|at| sound.get_mut(at)) {
+            *sample *= gain;
+        }
+    }
+}
+
+/// The words of a channel while they come in.
+#[derive(Debug, Clone, Default)]
+struct Draft {
+    words: Vec<Word>,
+    evidence: Vec<Evidence>,
+}
+
+impl Draft {
+    fn finish(mut self) -> Vec<Word> {
+        suspect::mark(&mut self.words, &self.evidence);
+        self.words
+    }
+}
+
+struct Session<'a> {
+    engine: &'a mut Engine,
+    decoding: Decoding,
+    cancel: &'a Arc<AtomicBool>,
+    ownership: &'a Ownership,
+    channels: Vec<Draft>,
+    leaked: u32,
+    language: Option<String>,
+}
+
+impl Session<'_> {
+    fn window(&mut self, channel: usize, window: &Window, sound: &[f32]) -> Result<()> {
+        let words = self.engine.transcribe(sound, &self.decoding, self.cancel)?;
+        if self.language.is_none() && !words.is_empty() {
+            self.language = self.engine.language().map(str::to_owned);
+            // The first window with words decides for the whole session.
+            self.decoding.language.clone_from(&self.language);
+        }
+        for word in words {
+            let middle = (word.start + word.end) / 2.0;
+            let Some(piece) = window.piece_at(middle) else {
+                continue;
+            };
+            let shift = piece.span.start - piece.at;
+            let before = self.channels[channel]
+                .words
+                .last()
+                .map_or(0.0, |word| word.start);
+            let start = (word.start + shift)
+                .clamp(piece.span.start, piece.span.end)
+                .max(before);
+            let span = Span {
+                start,
+                end: (word.end + shift).clamp(start, piece.span.end.max(start)),
+            };
+            let around = Span {
+                start: span.start - VAGUE,
+                end: span.end + VAGUE,
+            };
+            let voice = self.ownership.share(channel, around);
+            let leaked = voice < OWN_SHARE
+                && (0..self.channels.len())
+                    .any(|other| other != channel && self.ownership.share(other, around) > OWN_SHARE);
+            if leaked {
+                self.leaked += 1;
+                continue;
+            }
+            let draft = &mut self.channels[channel];
+            draft.words.push(Word {
+                text: word.text,
+                start: span.start,
+                end: span.end,
+                probability: word.probability,
+                suspect: false,
+            });
+            draft.evidence.push(Evidence {
+                voice,
+                no_speech: word.no_speech,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How many threads to compute with: the machine's, at most eight (more do not help Whisper).
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(8))
+}
+
+/// A vocabulary file's text as it is given to the model: words joined by commas, at most 600
+/// characters, since the model has room for about 220 tokens.
+///
+/// # Errors
+/// [`Kind::Usage`] if it is longer than 64 KiB or not text.
+pub fn vocabulary(bytes: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.len() <= 65_536 && !text.contains('\0'))
+        .ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                "The vocabulary must be a text file with a word or name on each line.",
+            )
+        })?;
+    let mut out = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if out.len() + line.len() > 600 {
+            break;
+        }
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        out.push_str(line);
+    }
+    Ok(out)
+}

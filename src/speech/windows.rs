@@ -1,0 +1,179 @@
+//! Packs a channel's own speech into windows for the engine, and maps times back.
+//!
+//! The encoder works on 30 seconds whatever they hold, so speech is packed across pauses. What
+//! is not own voice is left out: the engine cannot mishear what it is not given.
+
+use super::Span;
+use super::engine::LONGEST_WINDOW;
+
+/// Kept before a stretch of speech, in seconds: soft onsets.
+const LEAD: f64 = 0.20;
+/// Kept after a stretch of speech, in seconds: trailing words.
+const TRAIL: f64 = 0.30;
+/// Pauses longer than this are shortened to it, in seconds.
+const PAUSE: f64 = 0.60;
+
+/// A stretch of the session inside a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Piece {
+    /// Where it begins in the window, in seconds.
+    pub at: f64,
+    /// The session time it holds.
+    pub span: Span,
+}
+
+/// What is given to the engine at once.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Window {
+    /// In order; silence lies between them.
+    pub pieces: Vec<Piece>,
+    /// Length in seconds, at most [`LONGEST_WINDOW`].
+    pub length: f64,
+}
+
+impl Window {
+    /// Session time of a moment in the window: inside a piece exactly, between pieces the nearest
+    /// edge. `None` only for a window without pieces.
+    #[must_use]
+    pub fn session_time(&self, at: f64) -> Option<f64> {
+        self.piece_at(at).map(|piece| {
+            let length = piece.span.end - piece.span.start;
+            piece.span.start + (at - piece.at).clamp(0.0, length)
+        })
+    }
+
+    /// The piece a moment lies in, or the nearest.
+    #[must_use]
+    pub fn piece_at(&self, at: f64) -> Option<&Piece> {
+        let distance = |piece: &Piece| {
+            let end = piece.at + piece.span.end - piece.span.start;
+            (piece.at - at).max(at - end).max(0.0)
+        };
+        self.pieces
+            .iter()
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    }
+
+    /// Session time from the start of the first piece to the end of the last.
+    #[must_use]
+    pub fn session_span(&self) -> Option<Span> {
+        Some(Span {
+            start: self.pieces.first()?.span.start,
+            end: self.pieces.last()?.span.end,
+        })
+    }
+}
+
+/// Packs stretches of own speech (in order, not overlapping) into windows.
+///
+/// `quietest(span)` finds the best moment to cut within a span, in seconds; it is asked only where
+/// somebody talks longer than a window without a pause.
+#[must_use]
+pub fn pack(
+    activity: &[Span],
+    duration: f64,
+    quietest: &mut dyn FnMut(Span) -> f64,
+) -> Vec<Window> {
+    let mut windows = Vec::new();
+    let mut window = Window::default();
+    for span in split_long(padded(activity, duration), quietest) {
+        let length = span.end - span.start;
+        let pause = window
+            .pieces
+            .last()
+            .map_or(0.0, |last| (span.start - last.span.end).clamp(0.0, PAUSE));
+        if !window.pieces.is_empty() && window.length + pause + length > LONGEST_WINDOW {
+            windows.push(std::mem::take(&mut window));
+        }
+        let pause = if window.pieces.is_empty() { 0.0 } else { pause };
+        window.pieces.push(Piece {
+            at: window.length + pause,
+            span,
+        });
+        window.length += pause + length;
+    }
+    if !window.pieces.is_empty() {
+        windows.push(window);
+    }
+    windows
+}
+
+/// Adds lead and trail, and joins what then touches.
+fn padded(activity: &[Span], duration: f64) -> Vec<Span> {
+    let mut out: Vec<Span> = Vec::new();
+    for span in activity {
+        let start = (span.start - LEAD).max(0.0);
+        let end = (span.end + TRAIL).min(duration).max(start);
+        match out.last_mut() {
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ => out.push(Span { start, end }),
+        }
+    }
+    out
+}
+
+fn split_long(spans: Vec<Span>, quietest: &mut dyn FnMut(Span) -> f64) -> Vec<Span> {
+    let mut out = Vec::new();
+    for mut span in spans {
+        while span.end - span.start > LONGEST_WINDOW {
+            // Look for a pause in the last third, so that windows stay well filled.
+            let within = Span {
+                start: span.start + LONGEST_WINDOW * 2.0 / 3.0,
+                end: span.start + LONGEST_WINDOW,
+            };
+            let cut = quietest(within).clamp(within.start, within.end);
+            out.push(Span {
+                start: span.start,
+                end: cut,
+            });
+            span.start = cut;
+        }
+        out.push(span);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spans() -> impl Strategy<Value = Vec<Span>> {
+        prop::collection::vec((0.05f64..8.0, 0.05f64..70.0), 0..40).prop_map(|pairs| {
+            let mut at = 0.0;
+            pairs
+                .into_iter()
+                .map(|(pause, length)| {
+                    let start = at + pause;
+                    at = start + length;
+                    Span { start, end: at }
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_of_speech_is_in_a_window_and_maps_back(activity in spans()) {
+            let duration = activity.last().map_or(0.0, |span| span.end + 1.0);
+            let windows = pack(&activity, duration, &mut |span| (span.start + span.end) / 2.0);
+            for window in &windows {
+                prop_assert!(window.length <= LONGEST_WINDOW + 1e-9);
+                for piece in &window.pieces {
+                    let middle = (piece.span.end - piece.span.start) / 2.0;
+                    let back = window.session_time(piece.at + middle).unwrap_or(-1.0);
+                    prop_assert!((back - piece.span.start - middle).abs() < 1e-9);
+                }
+            }
+            let pieces: Vec<Span> = windows.iter().flat_map(|w| w.pieces.iter().map(|p| p.span)).collect();
+            prop_assert!(pieces.windows(2).all(|pair| pair[0].end <= pair[1].start + 1e-9));
+            for span in &activity {
+                for share in [0.0, 0.3, 0.5, 0.9, 1.0] {
+                    let moment = span.start + (span.end - span.start) * share;
+                    prop_assert!(pieces.iter().any(|p| p.start - 1e-9 <= moment && moment <= p.end + 1e-9));
+                }
+            }
+        }
+    }
+}

@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -92,7 +93,14 @@ pub(super) fn append(
     let lost = |e: &std::io::Error| Error::io("writing", &path, e);
     let mut file = root.open_or_create(FILE)?;
     // Two undertones may note something at once; each line takes microseconds.
-    flock(&file, FlockOperation::LockExclusive).map_err(|e| lost(&e.into()))?;
+    let mut tries = 0;
+    while let Err(e) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        tries += 1;
+        if e != Errno::WOULDBLOCK || tries > 100 {
+            return Err(lost(&e.into()));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let (mut seq, mut prev, torn) = last(&mut file, &path)?;
     let mut lines = Vec::new();
     if let Some(whole) = torn {

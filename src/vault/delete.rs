@@ -56,3 +56,61 @@ pub(super) fn empty(folder: &Folder) -> Result<()> {
     }
     folder.sync()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::vault::State;
+
+    #[test]
+    fn a_deleted_session_is_gone_and_noted() {
+        let f = Fixture::new();
+        let (gone, stays) = (f.session(1, b"x"), f.session(2, b"y"));
+        f.vault.delete(&gone, now()).unwrap();
+        assert!(!f.folder(&gone).exists());
+        assert_eq!(f.vault.sessions().unwrap().len(), 1);
+        assert!(f.unlocked.check(&stays).unwrap().sound());
+        assert_eq!(
+            f.vault.delete(&gone, now()).unwrap_err().kind(),
+            Kind::NotFound
+        );
+        let trail = std::fs::read_to_string(f.root.join("audit.jsonl")).unwrap();
+        assert!(trail.lines().last().unwrap().contains("session-deleted"));
+        assert_eq!(f.vault.verify_audit().unwrap().broken_at, None);
+    }
+
+    #[test]
+    fn shredding_overwrites_the_key_itself() {
+        let f = Fixture::new();
+        let id = f.session(1, b"x");
+        // A second name for the same blocks shows what became of them.
+        let key = f.folder(&id).join("key.age");
+        let witness = f.root.join("witness");
+        std::fs::hard_link(&key, &witness).unwrap();
+        let length = std::fs::metadata(&witness).unwrap().len();
+        f.vault.delete(&id, now()).unwrap();
+        let left = std::fs::read(&witness).unwrap();
+        assert_eq!(left.len() as u64, length);
+        assert!(left.iter().all(|&b| b == 0));
+    }
+
+    #[test]
+    fn a_deletion_cut_short_after_the_key_is_seen_and_repeated() {
+        let f = Fixture::new();
+        let id = f.session(1, b"x");
+        Folder::open(&f.folder(&id))
+            .unwrap()
+            .shred("key.age")
+            .unwrap();
+        assert_eq!(f.vault.entry(&id).unwrap().state, State::Keyless);
+        assert_eq!(f.unlocked.session(&id).unwrap_err().kind(), Kind::Damaged);
+        assert_eq!(
+            f.unlocked.recover(&id, now()).unwrap_err().kind(),
+            Kind::Damaged
+        );
+        f.vault.delete(&id, now()).unwrap();
+        assert!(f.vault.sessions().unwrap().is_empty());
+    }
+}

@@ -187,9 +187,9 @@ mod tests {
         let paper = format!("  {}\n", bare.expose_secret().to_lowercase());
         assert_eq!(identity(&paper).unwrap().to_public().to_string(), public);
         let two = format!("{}{}", text.as_str(), bare.expose_secret());
-        assert_eq!(identity(&two).unwrap_err().kind(), Kind::Locked);
+        assert_eq!(identity(&two).err().unwrap().kind(), Kind::Locked);
         assert_eq!(
-            identity("AGE-SECRET-KEY-1X").unwrap_err().kind(),
+            identity("AGE-SECRET-KEY-1X").err().unwrap().kind(),
             Kind::Locked
         );
     }

@@ -64,8 +64,12 @@ pub(super) fn state(folder: &Folder) -> Result<State> {
     if folder.has(&names::sealed(names::MANIFEST)) && !parts && folder.has(names::KEY) {
         return Ok(State::Complete);
     }
-    if Lock::held(folder)? {
-        return Ok(State::Writing);
+    match Lock::held(folder) {
+        Ok(true) => return Ok(State::Writing),
+        Ok(false) => {}
+        // What is no lock file is held by nobody; one odd folder must not hide the others.
+        Err(e) if e.kind() == Kind::Damaged => {}
+        Err(e) => return Err(e),
     }
     Ok(if folder.has(names::KEY) {
         State::Interrupted
@@ -204,5 +208,107 @@ impl Vault {
             )
             .hint("undertone sessions")
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn states_are_told_without_a_passphrase() {
+        let f = Fixture::new();
+        let complete = f.session(1, b"x");
+        let writing = f.vault.begin(id(2), beginning()).unwrap();
+        let mut dropped = {
+            let session = f.vault.begin(id(3), beginning()).unwrap();
+            session.stream("audio.flac").unwrap()
+        };
+        dropped.write_all(b"x").unwrap();
+        let state = |n: usize| f.vault.sessions().unwrap()[n].state;
+        assert_eq!((state(0), state(1)), (State::Complete, State::Writing));
+        assert_eq!(state(2), State::Writing, "the stream outlives its session");
+        drop(dropped);
+        assert_eq!(state(2), State::Interrupted);
+        drop(writing);
+        assert_eq!(state(1), State::Interrupted, "begun, and nothing more");
+        let entry = f.vault.entry(&complete).unwrap();
+        assert!(entry.has_audio && !entry.has_transcript && !entry.has_analysis);
+        assert_eq!(
+            entry.bytes,
+            entry.files.iter().map(|f| f.bytes).sum::<u64>()
+        );
+        std::fs::remove_file(f.folder(&complete).join("key.age")).unwrap();
+        assert_eq!(state(0), State::Keyless);
+    }
+
+    #[test]
+    fn a_session_is_found_by_id_by_prefix_and_as_the_last() {
+        let f = Fixture::new();
+        assert_eq!(f.vault.find("last").unwrap_err().kind(), Kind::NotFound);
+        let one = f.session(1, b"x");
+        let two = f.session(u128::MAX, b"x");
+        let text = two.to_string();
+        assert_eq!(f.vault.find("last").unwrap(), two);
+        assert_eq!(f.vault.find(&text.to_lowercase()).unwrap(), two);
+        assert_eq!(f.vault.find(&text[..12].to_lowercase()).unwrap(), two);
+        let several = f.vault.find(&text[..5]).unwrap_err();
+        assert_eq!(several.kind(), Kind::Usage);
+        assert!(several.hints().iter().any(|h| h.contains(&one.to_string())));
+        for none in ["", "*", "../..", "7ZZ", "LAST"] {
+            assert_eq!(
+                f.vault.find(none).unwrap_err().kind(),
+                Kind::NotFound,
+                "{none}"
+            );
+        }
+    }
+
+    #[test]
+    fn links_and_strange_names_among_the_sessions_are_passed_over() {
+        let f = Fixture::new();
+        let real = f.session(1, b"x");
+        let sessions = f.root.join("sessions");
+        let other = id(2).to_string();
+        std::os::unix::fs::symlink(f.folder(&real), sessions.join(&other)).unwrap();
+        std::fs::create_dir(sessions.join("notes")).unwrap();
+        std::fs::create_dir(sessions.join(id(3).to_string().to_lowercase())).unwrap();
+        std::fs::write(sessions.join(id(4).to_string()), b"").unwrap();
+        let odd = id(5).to_string();
+        std::fs::create_dir_all(sessions.join(&odd).join("lock")).unwrap();
+        let found: Vec<_> = f.vault.sessions().unwrap().iter().map(|s| s.id).collect();
+        assert_eq!(found, [real, id(5)]);
+        assert_eq!(f.vault.entry(&id(2)).unwrap_err().kind(), Kind::Damaged);
+        assert!(f.vault.delete(&id(2), now()).is_err());
+        assert!(
+            f.unlocked.check(&real).unwrap().sound(),
+            "the link's target is untouched"
+        );
+    }
+
+    #[test]
+    fn sessions_are_due_when_the_rule_says_and_never_without_one() {
+        let f = Fixture::new();
+        let session = f.session(1, b"x");
+        let later = now() + SignedDuration::from_hours(24 * 30);
+        assert!(f.vault.due(later).unwrap().is_empty());
+        let path = f.root.join("vault.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            text.replace("[retention]", "[retention]\nkeep_days = 30"),
+        )
+        .unwrap();
+        let vault = Vault::open(&f.root).unwrap();
+        assert_eq!(vault.due(later).unwrap(), [session]);
+        assert!(
+            vault
+                .due(later - SignedDuration::from_secs(1))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -308,3 +308,201 @@ fn kept(error: Error) -> Error {
     }
     told
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::vault::{Role, State};
+
+    #[test]
+    fn a_file_put_twice_is_the_second_and_the_manifest_knows() {
+        let f = Fixture::new();
+        let id = f.session(1, &noise(100_000));
+        let session = f.unlocked.session(&id).unwrap();
+        assert_eq!(
+            session.read("transcript.json", 10).unwrap_err().kind(),
+            Kind::NotFound
+        );
+        session.put("transcript.json", b"one").unwrap();
+        session
+            .put_with("transcript.json", b"two", |m| {
+                m.duration_s = Some(9.0);
+                m.files.clear();
+            })
+            .unwrap();
+        assert_eq!(session.read("transcript.json", 10).unwrap()[..], *b"two");
+        assert_eq!(
+            session.read("transcript.json", 2).unwrap_err().kind(),
+            Kind::Damaged
+        );
+        let manifest = session.manifest().unwrap();
+        assert_eq!(manifest.duration_s, Some(9.0));
+        assert_eq!(manifest.files.len(), 2, "a change cannot lose a file");
+        assert!(f.unlocked.check(&id).unwrap().sound());
+        session.remove("transcript.json").unwrap();
+        assert!(!session.has("transcript.json"));
+        assert!(f.unlocked.check(&id).unwrap().sound());
+    }
+
+    #[test]
+    fn a_put_cut_short_anywhere_leaves_the_old_file_or_the_new() {
+        let f = Fixture::new();
+        let id = f.session(1, b"audio");
+        let session = f.unlocked.session(&id).unwrap();
+        session.put("notes", b"old").unwrap();
+        let folder = f.folder(&id);
+        let old = std::fs::read(folder.join("notes.age")).unwrap();
+        let old_manifest = std::fs::read(folder.join("manifest.json.age")).unwrap();
+        session.put("notes", b"new").unwrap();
+        let new = std::fs::read(folder.join("notes.age")).unwrap();
+        let new_manifest = std::fs::read(folder.join("manifest.json.age")).unwrap();
+        let half = &new[..new.len() / 2];
+        let cases: [(&[u8], &[u8], &[u8]); 3] = [
+            (&old_manifest, half, b"old"),
+            (&old_manifest, &new, b"old"),
+            (&new_manifest, &new, b"new"),
+        ];
+        for (manifest, staged, expected) in cases {
+            std::fs::write(folder.join("notes.age"), &old).unwrap();
+            std::fs::write(folder.join("notes.age.new"), staged).unwrap();
+            std::fs::write(folder.join("manifest.json.age"), manifest).unwrap();
+            std::fs::write(folder.join("manifest.json.age.new"), b"half").unwrap();
+            let session = f.unlocked.session(&id).unwrap();
+            assert_eq!(session.read("notes", 10).unwrap()[..], *expected);
+            assert!(f.unlocked.check(&id).unwrap().sound());
+            assert!(!folder.join("notes.age.new").exists());
+        }
+    }
+
+    #[test]
+    fn a_swapped_replaced_or_added_file_is_found_by_checking() {
+        let f = Fixture::new();
+        let id = f.session(1, &noise(100_000));
+        let session = f.unlocked.session(&id).unwrap();
+        session.put("notes", b"one").unwrap();
+        session.put("edits", b"two").unwrap();
+        let folder = f.folder(&id);
+        std::fs::rename(folder.join("notes.age"), folder.join("x")).unwrap();
+        std::fs::rename(folder.join("edits.age"), folder.join("notes.age")).unwrap();
+        std::fs::rename(folder.join("x"), folder.join("edits.age")).unwrap();
+        std::fs::write(folder.join("stray.age"), b"").unwrap();
+        let check = f.unlocked.check(&id).unwrap();
+        let wrong: Vec<_> = check
+            .files
+            .iter()
+            .filter(|f| f.problem.is_some())
+            .map(|f| f.name.as_str())
+            .collect();
+        assert_eq!(wrong, ["edits", "notes", "stray"]);
+    }
+
+    #[test]
+    fn a_whole_session_under_another_ones_name_is_damaged() {
+        let f = Fixture::new();
+        let one = f.session(1, b"x");
+        std::fs::rename(f.folder(&one), f.folder(&id(2))).unwrap();
+        let error = f.unlocked.session(&id(2)).unwrap().manifest().unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
+    }
+
+    #[test]
+    fn a_cut_or_flipped_recording_is_damaged_and_the_genuine_part_is_exact() {
+        let f = Fixture::new();
+        let audio = noise(200_000);
+        let id = f.session(1, &audio);
+        let path = f.folder(&id).join("audio.flac.age");
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[100_000] ^= 1;
+        let cut = whole[..100_000].to_vec();
+        for bytes in [flipped, cut, whole[..150].to_vec(), Vec::new()] {
+            std::fs::write(&path, &bytes).unwrap();
+            let session = f.unlocked.session(&id).unwrap();
+            let mut got = Vec::new();
+            let error = match session.stream("audio.flac") {
+                Ok(mut reader) => {
+                    reader.read_to_end(&mut got).unwrap_err();
+                    reader.failure().unwrap().clone()
+                }
+                Err(e) => e,
+            };
+            assert_eq!(error.kind(), Kind::Damaged);
+            assert_eq!(got, audio[..got.len()]);
+            let check = f.unlocked.check(&id).unwrap();
+            assert!(!check.sound());
+        }
+    }
+
+    #[test]
+    fn links_inside_a_session_lead_nowhere() {
+        let f = Fixture::new();
+        let id = f.session(1, b"x");
+        let folder = f.folder(&id);
+        let outside = f.root.join("outside");
+        std::fs::write(&outside, b"precious").unwrap();
+        std::os::unix::fs::symlink(&outside, folder.join("notes.age")).unwrap();
+        std::os::unix::fs::symlink(&outside, folder.join("edits.age.new")).unwrap();
+        let session = f.unlocked.session(&id).unwrap();
+        assert_eq!(session.stream("notes").unwrap_err().kind(), Kind::Damaged);
+        session.put("notes", b"mine").unwrap();
+        session.put("edits", b"mine").unwrap();
+        assert_eq!(std::fs::read(&outside).unwrap(), b"precious");
+        assert_eq!(session.read("notes", 10).unwrap()[..], *b"mine");
+        std::os::unix::fs::symlink(&outside, folder.join("other.age")).unwrap();
+        f.vault.delete(&id, now()).unwrap();
+        assert_eq!(std::fs::read(&outside).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_named_pipe_in_the_place_of_a_file_holds_nobody_up() {
+        let f = Fixture::new();
+        let id = f.session(1, b"x");
+        let folder = Folder::open(&f.folder(&id)).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            folder.path().join("notes.age"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        let session = f.unlocked.session(&id).unwrap();
+        assert_eq!(session.stream("notes").unwrap_err().kind(), Kind::Damaged);
+    }
+
+    #[test]
+    fn nothing_that_was_said_or_titled_is_readable_on_the_disk() {
+        let f = Fixture::new();
+        let id = f.session(1, b"the spoken words");
+        let session = f.unlocked.session(&id).unwrap();
+        session.put("notes", b"private remark").unwrap();
+        assert_eq!(session.manifest().unwrap().channels[1].role, Role::Client);
+        let mut files = vec![f.root.join("vault.toml"), f.root.join("audit.jsonl")];
+        files.extend(
+            std::fs::read_dir(f.folder(&id))
+                .unwrap()
+                .map(|e| e.unwrap().path()),
+        );
+        for path in files {
+            let bytes = std::fs::read(&path).unwrap();
+            for secret in [
+                "spoken",
+                "remark",
+                "WOMBAT",
+                "Ninth",
+                "SECRET-KEY",
+                "gravel",
+                "client",
+            ] {
+                let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
+                assert!(!found, "{secret} in {}", path.display());
+            }
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+        assert_eq!(f.vault.entry(&id).unwrap().state, State::Complete);
+    }
+}

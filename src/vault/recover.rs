@@ -117,6 +117,22 @@ impl OpenSession {
             }
             Err(e) => return Err(e),
         };
+        if folder.has(&sealed) {
+            // An earlier recovery got as far as putting the file in place.
+            let (in_place, found) = self.examine(name);
+            let broken =
+                copy_genuine(&mut reader, &mut io::sink()).map_err(|e| kept(&e, &told(name)))?;
+            if found.is_ok() && in_place >= reader.authenticated() {
+                folder.remove(&part)?;
+                folder.sync()?;
+                return Ok(RecoveredFile {
+                    name: name.to_owned(),
+                    bytes: in_place,
+                    whole: !broken,
+                });
+            }
+            reader = self.open_over(name, folder.read(&part)?)?;
+        }
         let recipient = self.recipient();
         let mut broken = false;
         folder.stage(&new, |file| {
@@ -221,4 +237,150 @@ fn unknown(id: SessionId) -> Manifest {
         tool: String::new(),
     }
     .manifest(id)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use std::path::PathBuf;
+
+    /// A session whose writer died after `audio` was written.
+    fn died(f: &Fixture, random: u128, audio: &[u8]) -> (SessionId, PathBuf) {
+        let session = f.vault.begin(id(random), beginning()).unwrap();
+        let mut stream = session.stream("audio.flac").unwrap();
+        for chunk in audio.chunks(5000) {
+            stream.write_all(chunk).unwrap();
+        }
+        stream.sync().unwrap();
+        (
+            session.id(),
+            f.folder(&session.id()).join("audio.flac.age.part"),
+        )
+    }
+
+    #[test]
+    fn an_interrupted_session_keeps_its_roles_and_all_whole_blocks() {
+        let f = Fixture::new();
+        let audio = noise(200_000);
+        let (id, part) = died(&f, 1, &audio);
+        assert_eq!(f.unlocked.session(&id).unwrap_err().kind(), Kind::Damaged);
+        let recovered = f.unlocked.recover(&id, now()).unwrap();
+        assert_eq!(recovered.files[0].bytes, 3 * 65_536);
+        assert!(!recovered.files[0].whole);
+        let session = f.unlocked.session(&id).unwrap();
+        let read = session.read("audio.flac", 1 << 20).unwrap();
+        assert_eq!(read[..], audio[..3 * 65_536]);
+        let manifest = session.manifest().unwrap();
+        assert_eq!(manifest, recovered.manifest);
+        assert_eq!(manifest.origin, Origin::Recovered);
+        assert_eq!(manifest.client_code.as_deref(), Some("WOMBAT-17"));
+        assert_eq!(manifest.channels.len(), 2);
+        assert!(!part.exists());
+        assert!(f.unlocked.check(&id).unwrap().sound());
+        assert_eq!(
+            f.unlocked.recover(&id, now()).unwrap_err().kind(),
+            Kind::Usage
+        );
+    }
+
+    #[test]
+    fn a_part_cut_anywhere_recovers_its_exact_prefix() {
+        let f = Fixture::new();
+        let audio = noise(140_000);
+        for (n, keep) in [
+            (1, 131_500_u64),
+            (2, 70_000),
+            (3, 66_000),
+            (4, 10_000),
+            (5, 100),
+            (6, 0),
+        ] {
+            let (id, part) = died(&f, n, &audio);
+            let file = std::fs::OpenOptions::new().write(true).open(&part).unwrap();
+            file.set_len(keep).unwrap();
+            let recovered = f.unlocked.recover(&id, now()).unwrap();
+            let bytes = recovered.files[0].bytes;
+            assert_eq!(
+                bytes,
+                keep.saturating_sub(200) / (65_536 + 16) * 65_536,
+                "{keep}"
+            );
+            let session = f.unlocked.session(&id).unwrap();
+            if keep > 1000 {
+                let read = session.read("audio.flac", 1 << 20).unwrap();
+                assert_eq!(read[..], audio[..usize::try_from(bytes).unwrap()]);
+            } else {
+                assert!(!session.has("audio.flac"));
+                assert!(part.with_extension("unreadable").exists());
+            }
+            assert!(f.unlocked.check(&id).unwrap().sound());
+        }
+    }
+
+    #[test]
+    fn a_recovery_that_was_cut_short_is_repeated_without_loss() {
+        let f = Fixture::new();
+        let audio = noise(200_000);
+        let (id, part) = died(&f, 1, &audio);
+        let before = std::fs::read(&part).unwrap();
+        let begun = f.folder(&id).join("begun.json.age");
+        let seed = std::fs::read(&begun).unwrap();
+        f.unlocked.recover(&id, now()).unwrap();
+        // As if it had stopped after the new file took its place.
+        std::fs::write(&part, &before).unwrap();
+        std::fs::write(&begun, &seed).unwrap();
+        std::fs::remove_file(f.folder(&id).join("manifest.json.age")).unwrap();
+        std::fs::write(f.folder(&id).join("audio.flac.age.new"), b"half").unwrap();
+        let recovered = f.unlocked.recover(&id, now()).unwrap();
+        assert_eq!(recovered.files[0].bytes, 3 * 65_536);
+        assert!(f.unlocked.check(&id).unwrap().sound());
+        // As if a shorter file stood where the part has more.
+        std::fs::write(&part, &before).unwrap();
+        f.unlocked.session(&id).unwrap_err();
+        let (other, _) = died(&f, 2, b"");
+        f.unlocked.recover(&other, now()).unwrap();
+        let recovered = f.unlocked.recover(&id, now()).unwrap();
+        assert_eq!(recovered.files[0].bytes, 3 * 65_536);
+    }
+
+    #[test]
+    fn a_part_altered_at_its_start_is_set_aside_not_dropped() {
+        let f = Fixture::new();
+        let (id, part) = died(&f, 1, &noise(300_000));
+        let mut bytes = std::fs::read(&part).unwrap();
+        bytes[5000] ^= 1;
+        std::fs::write(&part, &bytes).unwrap();
+        let recovered = f.unlocked.recover(&id, now()).unwrap();
+        assert_eq!(recovered.files[0].bytes, 0);
+        assert_eq!(
+            std::fs::read(part.with_extension("unreadable")).unwrap(),
+            bytes
+        );
+    }
+
+    #[test]
+    fn a_session_being_written_is_not_recovered() {
+        let f = Fixture::new();
+        let session = f.vault.begin(id(1), beginning()).unwrap();
+        let stream = session.stream("audio.flac").unwrap();
+        assert_eq!(
+            f.unlocked.recover(&id(1), now()).unwrap_err().kind(),
+            Kind::Busy
+        );
+        assert_eq!(f.unlocked.session(&id(1)).unwrap_err().kind(), Kind::Busy);
+        assert_eq!(
+            f.vault.delete(&id(1), now()).unwrap_err().kind(),
+            Kind::Busy
+        );
+        drop(session);
+        assert_eq!(
+            f.vault.delete(&id(1), now()).unwrap_err().kind(),
+            Kind::Busy
+        );
+        stream.finish().unwrap();
+        let recovered = f.unlocked.recover(&id(1), now()).unwrap();
+        assert!(recovered.files.is_empty() && recovered.manifest.files.contains_key("audio.flac"));
+    }
 }

@@ -200,3 +200,140 @@ impl NewSession {
             .note(Event::SessionDiscarded, Some(&self.id), now)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::vault::State;
+    use std::io::Write;
+
+    #[test]
+    fn what_is_recorded_is_what_is_read() {
+        let f = Fixture::new();
+        for (n, length) in [
+            (1, 0),
+            (2, 1),
+            (3, 65_536),
+            (4, 65_537),
+            (5, 131_072),
+            (6, 300_000),
+        ] {
+            let audio = noise(length);
+            let id = f.session(n, &audio);
+            let session = f.unlocked.session(&id).unwrap();
+            assert_eq!(session.read("audio.flac", 1 << 20).unwrap()[..], audio[..]);
+            let manifest = session.manifest().unwrap();
+            assert!(manifest.finished);
+            assert_eq!(manifest.title.as_deref(), Some("Ninth session"));
+            assert_eq!(f.unlocked.check(&id).unwrap().files.len(), 2);
+            assert!(f.unlocked.check(&id).unwrap().sound());
+        }
+    }
+
+    #[test]
+    fn a_writer_can_go_to_another_thread_and_tells_what_it_wrote() {
+        let f = Fixture::new();
+        let session = f.vault.begin(id(1), beginning()).unwrap();
+        let mut stream = session.stream("audio.flac").unwrap();
+        let digest = std::thread::spawn(move || {
+            let header = stream.written();
+            stream.write_all(&noise(200_000)).unwrap();
+            stream.sync().unwrap();
+            assert_eq!(stream.written(), header + 3 * (65_536 + 16));
+            stream.finish().unwrap()
+        })
+        .join()
+        .unwrap();
+        session.put("notes", b"n").unwrap();
+        let manifest = session.finish(session_manifest(), now()).unwrap();
+        assert_eq!(manifest.files["audio.flac"].sha256, digest.sha256);
+        let on_disk = std::fs::metadata(f.folder(&id(1)).join("audio.flac.age"))
+            .unwrap()
+            .len();
+        assert_eq!(on_disk, digest.bytes);
+        let left: Vec<String> = f
+            .vault
+            .entry(&id(1))
+            .unwrap()
+            .files
+            .into_iter()
+            .map(|f| f.name)
+            .collect();
+        assert_eq!(
+            left,
+            [
+                "audio.flac.age",
+                "key.age",
+                "manifest.json.age",
+                "notes.age"
+            ]
+        );
+    }
+
+    fn session_manifest() -> Manifest {
+        beginning().manifest(id(1))
+    }
+
+    #[test]
+    fn a_session_is_not_ended_over_an_open_stream() {
+        let f = Fixture::new();
+        let session = f.vault.begin(id(1), beginning()).unwrap();
+        let _stream = session.stream("audio.flac").unwrap();
+        assert_eq!(
+            session
+                .finish(session_manifest(), now())
+                .unwrap_err()
+                .kind(),
+            Kind::Internal
+        );
+        let session = f.vault.begin(id(2), beginning()).unwrap();
+        drop(session.stream("audio.flac").unwrap());
+        assert_eq!(
+            session
+                .finish(session_manifest(), now())
+                .unwrap_err()
+                .kind(),
+            Kind::Internal
+        );
+        assert_eq!(f.vault.entry(&id(2)).unwrap().state, State::Interrupted);
+    }
+
+    #[test]
+    fn a_session_that_never_started_leaves_nothing_behind() {
+        let f = Fixture::new();
+        let session = f.vault.begin(id(1), beginning()).unwrap();
+        let stream = session.stream("audio.flac").unwrap();
+        drop(stream);
+        session.discard(now()).unwrap();
+        assert!(f.vault.sessions().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_is_not_begun_twice_and_not_under_a_name_of_ours() {
+        let f = Fixture::new();
+        let session = f.vault.begin(id(1), beginning()).unwrap();
+        let stream = session.stream("audio.flac").unwrap();
+        assert!(session.stream("audio.flac").is_err());
+        stream.finish().unwrap();
+        assert!(session.stream("audio.flac").is_err());
+        for name in ["manifest.json", "begun.json", "key", "../x", "a.age"] {
+            assert_eq!(
+                session.stream(name).unwrap_err().kind(),
+                Kind::Usage,
+                "{name}"
+            );
+            assert_eq!(
+                session.put(name, b"").unwrap_err().kind(),
+                Kind::Usage,
+                "{name}"
+            );
+        }
+        assert!(
+            f.vault.begin(id(1), beginning()).is_err(),
+            "an id is used once"
+        );
+        assert_eq!(f.vault.entry(&id(1)).unwrap().state, State::Writing);
+    }
+}

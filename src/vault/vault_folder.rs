@@ -392,3 +392,163 @@ fn write_elsewhere(path: &Path, sealed: &[u8]) -> Result<()> {
     }
     folder.replace_bytes(name, &format!("{name}.new"), sealed)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use age::secrecy::ExposeSecret;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_vault_is_private_and_opens_with_its_passphrase_only() {
+        let f = Fixture::new();
+        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&f.root), 0o700);
+        assert_eq!(mode(&f.root.join("sessions")), 0o700);
+        for file in ["vault.toml", "identity.age", "audit.jsonl"] {
+            assert_eq!(mode(&f.root.join(file)), 0o600, "{file}");
+        }
+        let vault = Vault::open(&f.root).unwrap();
+        assert!(vault.unlock(&passphrase()).unwrap().strangers().is_empty());
+        let error = vault.unlock(&"gravel onion".to_owned().into()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Locked);
+        assert!(!error.hints().is_empty());
+        assert!(vault.free_bytes().unwrap() > 0);
+    }
+
+    #[test]
+    fn the_recovery_identity_and_another_recipient_open_what_the_vault_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("v");
+        let other = x25519::Identity::generate();
+        let new = NewVault {
+            recovery: true,
+            extra_recipients: vec![format!(" {}\n", other.to_public())],
+            ..new_vault()
+        };
+        let (vault, recovery) = Vault::create(&root, new).unwrap();
+        let kinds: Vec<_> = vault.recipients().iter().map(|r| r.kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                RecipientKind::Vault,
+                RecipientKind::Recovery,
+                RecipientKind::Other
+            ]
+        );
+        let session = vault.begin(id(1), beginning()).unwrap();
+        session.put("notes", b"n").unwrap();
+        let manifest = session.manifest();
+        session.finish(manifest, now()).unwrap();
+        for secret in [recovery.unwrap(), other.to_string()] {
+            let unlocked = vault.unlock_with_identity(secret.expose_secret()).unwrap();
+            let open = unlocked.session(&id(1)).unwrap();
+            assert_eq!(open.read("notes", 9).unwrap()[..], *b"n");
+        }
+        let stranger = x25519::Identity::generate().to_string();
+        let error = vault
+            .unlock_with_identity(stranger.expose_secret())
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Locked);
+    }
+
+    #[test]
+    fn a_recipient_slipped_into_the_settings_is_told() {
+        let f = Fixture::new();
+        let path = f.root.join("vault.toml");
+        let mallory = x25519::Identity::generate().to_public().to_string();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str(&format!(
+            "\n[[recipients]]\nkey = \"{mallory}\"\nkind = \"other\"\n"
+        ));
+        std::fs::write(&path, text).unwrap();
+        let unlocked = Vault::open(&f.root).unwrap().unlock(&passphrase()).unwrap();
+        assert_eq!(unlocked.strangers(), [mallory]);
+    }
+
+    #[test]
+    fn no_vault_is_made_over_anything() {
+        let f = Fixture::new();
+        let before = std::fs::read(f.root.join("identity.age")).unwrap();
+        let error = Vault::create(&f.root, new_vault()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Vault);
+        assert_eq!(std::fs::read(f.root.join("identity.age")).unwrap(), before);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("letter.txt"), b"").unwrap();
+        assert_eq!(
+            Vault::create(dir.path(), new_vault()).unwrap_err().kind(),
+            Kind::Vault
+        );
+        let empty = NewVault {
+            passphrase: String::new().into(),
+            ..new_vault()
+        };
+        let root = dir.path().join("v");
+        assert_eq!(Vault::create(&root, empty).unwrap_err().kind(), Kind::Usage);
+        let wrong = NewVault {
+            extra_recipients: vec!["age1x".into()],
+            ..new_vault()
+        };
+        assert_eq!(Vault::create(&root, wrong).unwrap_err().kind(), Kind::Usage);
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn the_identity_may_live_elsewhere_and_is_asked_for_when_it_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, stick) = (dir.path().join("v"), dir.path().join("stick.age"));
+        let new = || NewVault {
+            identity: Some(stick.clone()),
+            ..new_vault()
+        };
+        Vault::create(&root, new()).unwrap();
+        assert!(!root.join("identity.age").exists());
+        let vault = Vault::open(&root).unwrap();
+        vault.unlock(&passphrase()).unwrap();
+        let moved = dir.path().join("moved.age");
+        std::fs::rename(&stick, &moved).unwrap();
+        let error = vault.unlock(&passphrase()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Locked);
+        assert!(error.sentence().contains("stick.age"));
+        vault.unlock_with_file(&moved, &passphrase()).unwrap();
+        std::fs::write(&stick, b"another one").unwrap();
+        let second = dir.path().join("w");
+        assert_eq!(
+            Vault::create(&second, new()).unwrap_err().kind(),
+            Kind::Vault
+        );
+        assert_eq!(std::fs::read(&stick).unwrap(), b"another one");
+        assert!(!second.exists());
+    }
+
+    #[test]
+    fn where_there_is_no_vault_the_next_command_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().to_owned(), dir.path().join("none")] {
+            let error = Vault::open(&path).unwrap_err();
+            assert_eq!(error.kind(), Kind::Vault);
+            assert_eq!(error.hints()[0], "undertone init");
+        }
+    }
+
+    #[test]
+    fn an_identity_cut_or_flipped_anywhere_opens_nothing_and_never_panics() {
+        let f = Fixture::new();
+        let path = f.root.join("identity.age");
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(7) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            for bytes in [flipped, whole[..at].to_vec()] {
+                std::fs::write(&path, bytes).unwrap();
+                let error = f.vault.unlock(&passphrase()).unwrap_err();
+                assert!(matches!(
+                    error.kind(),
+                    Kind::Locked | Kind::Damaged | Kind::Vault
+                ));
+            }
+        }
+    }
+}

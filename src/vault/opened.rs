@@ -240,7 +240,7 @@ impl OpenSession {
     fn whole(&self, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
         let file = self.sealed_file(name)?;
         let length = file.metadata().map_or(0, |m| m.len());
-        self.open_over(name, file)?.to_end(limit, length)
+        self.open_over(name, file)?.rest(limit, length)
     }
 
     pub(super) fn sealed_file(&self, name: &str) -> Result<File> {

@@ -290,7 +290,7 @@ mod tests {
         let f = Fixture::new();
         let audio = noise(140_000);
         for (n, keep) in [
-            (1, 131_500_u64),
+            (1, 131_900_u64),
             (2, 70_000),
             (3, 66_000),
             (4, 10_000),

@@ -180,7 +180,8 @@ impl Unlocked {
                 || name == names::MANIFEST
                 || name == names::BEGUN
                 || entry.name.ends_with(names::UNREADABLE);
-            if !ours && !(entry.is_file && manifest.files.contains_key(name)) {
+            let listed = entry.is_file && manifest.files.contains_key(name);
+            if !ours && !listed {
                 files.push(FileCheck {
                     name: name.to_owned(),
                     genuine_bytes: 0,

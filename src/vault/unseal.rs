@@ -90,7 +90,7 @@ impl SealedReader {
     ///
     /// # Errors
     /// As reading; [`Kind::Damaged`] when there is more than `limit`.
-    pub(super) fn to_end(&mut self, limit: u64, expected: u64) -> Result<Zeroizing<Vec<u8>>> {
+    pub(super) fn rest(&mut self, limit: u64, expected: u64) -> Result<Zeroizing<Vec<u8>>> {
         // All the room at once: growing would leave copies behind.
         let room = usize::try_from(expected.min(limit))
             .unwrap_or(0)
@@ -178,7 +178,7 @@ pub(super) fn from_slice(
     limit: u64,
 ) -> Result<Zeroizing<Vec<u8>>> {
     let length = sealed.len() as u64;
-    SealedReader::over(Cursor::new(sealed.to_vec()), identity, what)?.to_end(limit, length)
+    SealedReader::over(Cursor::new(sealed.to_vec()), identity, what)?.rest(limit, length)
 }
 
 /// Whether the bytes begin with a whole age v1 header.

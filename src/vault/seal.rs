@@ -41,36 +41,55 @@ impl From<&Digest> for FileInfo {
     }
 }
 
-/// Counts and digests what goes through it.
+/// Counts and digests what goes through it, and remembers why it failed.
 struct Tally<W> {
     inner: W,
     sha: Sha256,
-    bytes: Arc<AtomicU64>,
+    seen: Arc<Seen>,
 }
 
-impl<W: Write> Tally<W> {
-    fn new(inner: W) -> Self {
-        Tally {
-            inner,
-            sha: Sha256::new(),
-            bytes: Arc::default(),
-        }
-    }
+/// What a [`Tally`] saw, for those above age's writer.
+#[derive(Default)]
+struct Seen {
+    bytes: AtomicU64,
+    /// age wraps an error of the writer in one of its own, which has lost its kind.
+    error: Mutex<Option<io::ErrorKind>>,
+}
 
-    fn digest(self) -> Digest {
-        Digest {
-            bytes: self.bytes.load(Ordering::Relaxed),
-            sha256: hex::encode(self.sha.finalize()),
+impl Seen {
+    /// The writer's own error, where `error` is what age made of it.
+    fn cause(&self, error: io::Error) -> io::Error {
+        match *self.error.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(kind) => kind.into(),
+            None => error,
         }
     }
 }
 
 impl<W: Write> Write for Tally<W> {
+    /// All of it or an error: age's header writer takes a short write for a failure.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buf)?;
-        self.sha.update(&buf[..written]);
-        self.bytes.fetch_add(written as u64, Ordering::Relaxed);
-        Ok(written)
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let kind = match self.inner.write(rest) {
+                Ok(0) => io::ErrorKind::WriteZero,
+                Ok(written) => {
+                    self.sha.update(&rest[..written]);
+                    self.seen.bytes.fetch_add(written as u64, Ordering::Relaxed);
+                    rest = &rest[written..];
+                    continue;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => e.kind(),
+            };
+            *self
+                .seen
+                .error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(kind);
+            return Err(kind.into());
+        }
+        Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -81,38 +100,45 @@ impl<W: Write> Write for Tally<W> {
 /// An age stream over any writer, spent after its first failure.
 struct Seal<W: Write> {
     stream: Option<StreamWriter<Tally<W>>>,
-    bytes: Arc<AtomicU64>,
-    failure: Option<(io::ErrorKind, String)>,
+    seen: Arc<Seen>,
+    failure: Option<io::ErrorKind>,
 }
 
 impl<W: Write> Seal<W> {
     fn begin(recipient: &dyn Recipient, inner: W) -> io::Result<Self> {
-        let tally = Tally::new(inner);
-        let bytes = Arc::clone(&tally.bytes);
+        let seen = Arc::new(Seen::default());
+        let tally = Tally {
+            inner,
+            sha: Sha256::new(),
+            seen: Arc::clone(&seen),
+        };
         let stream = Encryptor::with_recipients(std::iter::once(recipient))
             .map_err(|_| io::Error::other("no recipient"))?
-            .wrap_output(tally)?;
+            .wrap_output(tally)
+            .map_err(|e| seen.cause(e))?;
         Ok(Seal {
             stream: Some(stream),
-            bytes,
+            seen,
             failure: None,
         })
     }
 
     fn written(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.seen.bytes.load(Ordering::Relaxed)
     }
 
     fn spent(&self) -> io::Error {
-        match &self.failure {
-            Some((kind, text)) => io::Error::new(*kind, text.clone()),
+        match self.failure {
+            Some(kind) => kind.into(),
             None => io::Error::other("the sealed file is finished"),
         }
     }
 
-    fn fail(&mut self, error: &io::Error) {
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        let error = self.seen.cause(error);
         self.stream = None;
-        self.failure = Some((error.kind(), error.to_string()));
+        self.failure = Some(error.kind());
+        error
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -120,31 +146,22 @@ impl<W: Write> Seal<W> {
             return Err(self.spent());
         };
         // age's writer accepts all or fails.
-        stream.write(buf).inspect_err(|e| self.fail(e))
+        stream.write(buf).map_err(|e| self.fail(e))
     }
 
     fn finish(&mut self) -> io::Result<(W, Digest)> {
         let Some(stream) = self.stream.take() else {
             return Err(self.spent());
         };
-        match stream.finish() {
-            Ok(tally) => {
-                let Tally { inner, sha, bytes } = tally;
-                Ok((
-                    inner,
-                    Tally {
-                        inner: io::sink(),
-                        sha,
-                        bytes,
-                    }
-                    .digest(),
-                ))
-            }
-            Err(e) => {
-                self.fail(&e);
-                Err(e)
-            }
-        }
+        let Tally { inner, sha, seen } = stream.finish().map_err(|e| self.fail(e))?;
+        let bytes = seen.bytes.load(Ordering::Relaxed);
+        Ok((
+            inner,
+            Digest {
+                bytes,
+                sha256: hex::encode(sha.finalize()),
+            },
+        ))
     }
 }
 
@@ -278,7 +295,7 @@ impl SealedWriter {
     pub fn sync(&mut self) -> Result<()> {
         self.check()?;
         if let Err(e) = self.file.sync_data() {
-            self.seal.fail(&e);
+            self.seal.fail(e);
         }
         self.check()
     }
@@ -289,7 +306,7 @@ impl SealedWriter {
     /// # Errors
     /// [`Kind::Disk`] with what was kept, once a write has failed.
     pub fn check(&self) -> Result<()> {
-        let Some((kind, _)) = &self.seal.failure else {
+        let Some(kind) = &self.seal.failure else {
             return Ok(());
         };
         let kept = self.seal.written();
@@ -322,7 +339,7 @@ impl SealedWriter {
         let digest = match ended {
             Ok(digest) => digest,
             Err(e) => {
-                self.seal.fail(&e);
+                let e = self.seal.fail(e);
                 self.check()?;
                 return Err(Error::io("writing", &self.folder.path().join(&part), &e));
             }
@@ -408,6 +425,19 @@ mod tests {
         assert_eq!(kept, plain[..3 * 65536]);
         assert_eq!(reader.failure().unwrap().kind(), Kind::Damaged);
         drop(error);
+    }
+
+    #[test]
+    fn a_disk_too_full_for_a_header_is_told_as_full() {
+        let identity = x25519::Identity::generate();
+        for room in [0, 1, 30, 150] {
+            let full = Full {
+                room,
+                bytes: Vec::new(),
+            };
+            let error = Seal::begin(&identity.to_public(), full).err().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
     }
 
     #[test]

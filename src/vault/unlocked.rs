@@ -119,11 +119,9 @@ impl Unlocked {
         {
             // A replacement was cut short; whoever is busy with it settles it.
             if let Ok(_lock) = Lock::take(&folder) {
-                match session.settle() {
-                    // A disk that takes no writing: the files before the replacement are whole.
-                    Err(e) if e.kind() != Kind::Disk => return Err(e),
-                    _ => {}
-                }
+                // A disk that takes no writing, a damaged manifest: reading goes on all the same,
+                // and whoever asks for the manifest is told.
+                let _ = session.settle();
             }
         }
         Ok(session)

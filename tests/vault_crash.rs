@@ -70,10 +70,16 @@ fn recording_process() {
     let Some(root) = std::env::var_os(VAULT) else {
         return;
     };
-    let session = Vault::open(Path::new(&root))
+    let session = match Vault::open(Path::new(&root))
         .unwrap()
         .begin(id(), beginning())
-        .unwrap();
+    {
+        Ok(session) => session,
+        Err(e) => {
+            assert_eq!(e.kind(), Kind::Disk);
+            return println!("refused: {e}");
+        }
+    };
     let mut stream = session.stream("audio.flac").unwrap();
     for chunk in audio(400_000).chunks(4_000) {
         if stream.write_all(chunk).is_err() {
@@ -138,6 +144,18 @@ fn a_disk_that_takes_no_more_ends_the_recording_with_what_was_kept() {
     assert!(child.wait().unwrap().success());
     assert!(said.contains("204800 bytes, sealed"), "{said}");
     recovers(&unlocked, 3 * 65_536);
+}
+
+#[test]
+fn a_disk_full_at_the_start_begins_nothing_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let unlocked = vault(&dir.path().join("vault"));
+    let (mut child, said, _pipe) = record(unlocked.vault().path(), Some(0));
+    assert!(child.wait().unwrap().success());
+    assert!(said.contains("not begun"), "{said}");
+    assert!(unlocked.vault().sessions().unwrap().is_empty());
+    let report = unlocked.vault().verify_audit().unwrap();
+    assert_eq!((report.lines, report.broken_at), (1, None));
 }
 
 fn recovers(unlocked: &Unlocked, bytes: usize) {

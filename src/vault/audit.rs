@@ -253,6 +253,23 @@ mod tests {
     }
 
     #[test]
+    fn lines_written_at_the_same_time_still_follow_one_another() {
+        let (dir, _root) = trail(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let root = Folder::open(dir.path()).unwrap();
+                    for _ in 0..10 {
+                        append(&root, Event::SessionShown, None, Timestamp::UNIX_EPOCH).unwrap();
+                    }
+                });
+            }
+        });
+        let report = verify(&Folder::open(dir.path()).unwrap()).unwrap();
+        assert_eq!((report.lines, report.broken_at), (40, None));
+    }
+
+    #[test]
     fn a_torn_last_line_is_taken_off_and_noted() {
         let (dir, root) = trail(3);
         let path = dir.path().join(FILE);

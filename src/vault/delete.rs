@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::audit::Event;
 use super::folder::{Entry, Folder};
 use super::lock::Lock;
+use super::told::and;
 use super::vault_folder::Vault;
 use super::{SessionId, names};
 use crate::{Error, Kind, Result};
@@ -24,6 +25,7 @@ impl Vault {
         self.sessions.remove_sub(&id.to_string())?;
         drop(lock);
         self.note(Event::SessionDeleted, Some(id), now)
+            .map_err(|e| and(e, "The session is deleted all the same."))
     }
 }
 

@@ -30,6 +30,7 @@ mod recover;
 mod seal;
 mod session;
 mod settings;
+mod told;
 mod unlocked;
 mod unseal;
 mod vault_folder;

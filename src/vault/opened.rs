@@ -19,6 +19,7 @@ use super::folder::Folder;
 use super::lock::Lock;
 use super::manifest::{self, FileInfo, Manifest};
 use super::session::write_manifest;
+use super::told::{and, told};
 use super::unseal::SealedReader;
 use super::{SessionId, keys, names, seal};
 use crate::{Error, Kind, Result};
@@ -283,30 +284,12 @@ impl OpenSession {
     }
 }
 
-/// A file's name at the start of a sentence.
-pub(super) fn told(name: &str) -> String {
-    match name {
-        "transcript.json" => "The transcript".to_owned(),
-        "analysis.json" => "The analysis".to_owned(),
-        names::MANIFEST => "The session's manifest".to_owned(),
-        name if name.starts_with("audio.") => "The recording".to_owned(),
-        name => format!("The file {name}"),
-    }
-}
-
 /// Says of a failed replacement that nothing was lost.
 fn kept(error: Error) -> Error {
-    if error.kind() != Kind::Disk {
-        return error;
+    match error.kind() {
+        Kind::Disk => and(error, "The session is as it was before."),
+        _ => error,
     }
-    let mut told = Error::new(
-        Kind::Disk,
-        format!("{} The session is as it was before.", error.sentence()),
-    );
-    for hint in error.hints() {
-        told = told.hint(hint.clone());
-    }
-    told
 }
 
 #[cfg(test)]

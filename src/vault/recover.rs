@@ -14,8 +14,9 @@ use super::audit::Event;
 use super::list::{self, State};
 use super::lock::Lock;
 use super::manifest::{Beginning, FileInfo, Manifest, Origin};
-use super::opened::{OpenSession, told};
+use super::opened::OpenSession;
 use super::session::write_manifest;
+use super::told::{and, told};
 use super::unlocked::Unlocked;
 use super::{SessionId, names, seal};
 use crate::{Error, Kind, Result};
@@ -92,7 +93,9 @@ impl Unlocked {
         write_manifest(&folder, &session.recipient(), names::MANIFEST, &manifest)?;
         folder.remove(&names::sealed(names::BEGUN))?;
         drop(lock);
-        self.vault().note(Event::SessionRecovered, Some(id), now)?;
+        self.vault()
+            .note(Event::SessionRecovered, Some(id), now)
+            .map_err(|e| and(e, "The session is recovered all the same."))?;
         Ok(Recovered { manifest, files })
     }
 }

@@ -14,6 +14,7 @@ use super::folder::Folder;
 use super::lock::Lock;
 use super::manifest::{Beginning, Manifest};
 use super::seal::{self, Ledger, SealedWriter};
+use super::told::and;
 use super::vault_folder::Vault;
 use super::{SessionId, delete, keys, names};
 use crate::{Error, Kind, Result};
@@ -69,7 +70,10 @@ impl Vault {
             Err(e) => {
                 let _ = delete::empty(&folder);
                 let _ = self.sessions.remove_sub(&name);
-                Err(e)
+                Err(and(
+                    e,
+                    "The session was not begun, and nothing was left behind.",
+                ))
             }
         }
     }
@@ -182,10 +186,14 @@ impl NewSession {
         manifest
             .files
             .clone_from(&self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
-        write_manifest(&self.folder, &self.recipient, names::MANIFEST, &manifest)?;
+        write_manifest(&self.folder, &self.recipient, names::MANIFEST, &manifest).map_err(|e| {
+            and(e, "Everything recorded is kept, as an interrupted session.")
+                .hint(format!("undertone recover {}", self.id))
+        })?;
         self.folder.remove(&names::sealed(names::BEGUN))?;
         self.vault
-            .note(Event::SessionFinished, Some(&self.id), now)?;
+            .note(Event::SessionFinished, Some(&self.id), now)
+            .map_err(|e| and(e, "The session is complete all the same."))?;
         Ok(manifest)
     }
 

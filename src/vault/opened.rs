@@ -439,6 +439,34 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_refused_even_where_it_leads_to_the_genuine_file() {
+        let f = Fixture::new();
+        let id = f.session(1, b"x");
+        let folder = f.folder(&id);
+        let outside = f.root.join("outside");
+        let session = f.unlocked.session(&id).unwrap();
+        for file in ["audio.flac.age", "key.age", "lock"] {
+            std::fs::rename(folder.join(file), &outside).unwrap();
+            std::os::unix::fs::symlink(&outside, folder.join(file)).unwrap();
+            let before = std::fs::read(&outside).unwrap();
+            match file {
+                "lock" => assert!(session.put("notes", b"n").is_err()),
+                "key.age" => assert!(f.unlocked.session(&id).is_err()),
+                _ => assert!(session.stream("audio.flac").is_err()),
+            }
+            assert_eq!(std::fs::read(&outside).unwrap(), before);
+            std::fs::remove_file(folder.join(file)).unwrap();
+            std::fs::rename(&outside, folder.join(file)).unwrap();
+        }
+        // A key that leads out of the vault is taken away, not shredded.
+        std::fs::rename(folder.join("key.age"), &outside).unwrap();
+        std::os::unix::fs::symlink(&outside, folder.join("key.age")).unwrap();
+        let before = std::fs::read(&outside).unwrap();
+        f.vault.delete(&id, now()).unwrap();
+        assert_eq!(std::fs::read(&outside).unwrap(), before);
+    }
+
+    #[test]
     fn a_named_pipe_in_the_place_of_a_file_holds_nobody_up() {
         let f = Fixture::new();
         let id = f.session(1, b"x");

@@ -370,18 +370,30 @@ mod tests {
     use age::x25519;
 
     /// Takes `room` bytes, then is full.
+    #[derive(Clone, Default)]
     struct Full {
-        room: usize,
-        bytes: Vec<u8>,
+        room: Arc<AtomicU64>,
+        bytes: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Full {
+        fn of(room: u64) -> Self {
+            Full {
+                room: Arc::new(room.into()),
+                bytes: Arc::default(),
+            }
+        }
     }
 
     impl Write for Full {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-            let now = buf.len().min(self.room - self.bytes.len());
+            let room = usize::try_from(self.room.load(Ordering::Relaxed)).unwrap();
+            let now = buf.len().min(room);
             if now == 0 && !buf.is_empty() {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            self.bytes.extend_from_slice(&buf[..now]);
+            self.room.fetch_sub(now as u64, Ordering::Relaxed);
+            self.bytes.lock().unwrap().extend_from_slice(&buf[..now]);
             Ok(now)
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -392,18 +404,16 @@ mod tests {
     #[test]
     fn a_full_disk_ends_the_stream_for_good_and_keeps_what_was_sealed() {
         let identity = x25519::Identity::generate();
-        let mut full = Full {
-            room: 200_000,
-            bytes: Vec::new(),
-        };
+        let full = Full::of(200_000);
         let plain: Vec<u8> = (0..400_000_u32).map(|i| (i % 251) as u8).collect();
-        let mut seal = Seal::begin(&identity.to_public(), &mut full).unwrap();
+        let mut seal = Seal::begin(&identity.to_public(), full.clone()).unwrap();
         let failed = plain
             .chunks(10_000)
             .find_map(|chunk| seal.write(chunk).err())
             .unwrap();
         assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
         assert_eq!(seal.written(), 200_000);
+        full.room.store(1 << 30, Ordering::Relaxed);
         // Room again, but a stream with a hole would lose all that follows.
         assert_eq!(
             seal.write(b"more").unwrap_err().kind(),
@@ -413,9 +423,10 @@ mod tests {
             seal.finish().err().unwrap().kind(),
             io::ErrorKind::StorageFull
         );
-        drop(seal);
+        let bytes = full.bytes.lock().unwrap().clone();
+        assert_eq!(bytes.len(), 200_000);
         let mut reader = super::super::unseal::SealedReader::over(
-            io::Cursor::new(full.bytes),
+            io::Cursor::new(bytes),
             &identity,
             "The recording",
         )
@@ -431,10 +442,7 @@ mod tests {
     fn a_disk_too_full_for_a_header_is_told_as_full() {
         let identity = x25519::Identity::generate();
         for room in [0, 1, 30, 150] {
-            let full = Full {
-                room,
-                bytes: Vec::new(),
-            };
+            let full = Full::of(room);
             let error = Seal::begin(&identity.to_public(), full).err().unwrap();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         }

@@ -4,6 +4,7 @@
 //! [`Frames`], and frames into bytes.
 
 pub mod flac;
+pub mod import;
 mod memory;
 pub mod resample;
 pub mod wav;

@@ -3,6 +3,8 @@
 //! This module knows nothing about sessions or keys: it turns microphones and files into
 //! [`Frames`], and frames into bytes.
 
+pub mod capture;
+pub mod devices;
 pub mod flac;
 pub mod import;
 mod memory;

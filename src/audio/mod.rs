@@ -7,6 +7,7 @@ pub mod capture;
 pub mod devices;
 pub mod flac;
 pub mod import;
+pub mod levels;
 mod memory;
 pub mod resample;
 pub mod wav;

@@ -18,6 +18,8 @@ impl Pulse {
     pub fn start(rate: u32) -> Self {
         let dir = tempfile::tempdir().expect("a temp folder");
         let socket = dir.path().join("native");
+        // The server admits everybody, but hangs up on a client without a cookie of 256 bytes.
+        std::fs::write(dir.path().join("cookie"), [7u8; 256]).expect("a cookie");
         let log = std::fs::File::create(dir.path().join("log")).expect("a log file");
         let mut command = Command::new("pulseaudio");
         command
@@ -69,15 +71,11 @@ impl Pulse {
     }
 
     fn environment(dir: &Path) -> Vec<(&'static str, PathBuf)> {
-        [
-            "HOME",
-            "XDG_RUNTIME_DIR",
-            "PULSE_RUNTIME_PATH",
-            "XDG_CONFIG_HOME",
-            "TMPDIR",
-        ]
-        .map(|name| (name, dir.to_owned()))
-        .to_vec()
+        let folders = ["HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "TMPDIR"];
+        let mut all = folders.map(|name| (name, dir.to_owned())).to_vec();
+        all.push(("XDG_CONFIG_HOME", dir.join(".config")));
+        all.push(("PULSE_COOKIE", dir.join("cookie")));
+        all
     }
 
     /// A command whose sound goes to and comes from this server.

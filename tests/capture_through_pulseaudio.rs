@@ -93,7 +93,7 @@ fn inside_record_what_is_played() {
         .expect("paplay cannot be started: install pulseaudio-utils");
     let mut samples = Vec::new();
     let mut over = None;
-    while over.is_none_or(|at: Instant| at.elapsed() < Duration::from_millis(2_500)) {
+    while over.is_none_or(|at: Instant| at.elapsed() < Duration::from_millis(500)) {
         stream.wait(Duration::from_millis(100));
         stream.read(&mut samples);
         assert!(stream.quiet_for() < Duration::from_secs(1));
@@ -116,9 +116,9 @@ fn inside_record_what_is_played() {
         stream.frames_given() / stream.callbacks() <= u64::from(RATE) / 20,
         "buffers of at most 50 ms"
     );
-    // Sound time and wall time agree, as far as the null sink's blocks of up to two seconds allow.
+    // Sound time and wall time agree: the server drops nothing before it reaches us.
     let sound = samples.len() as f64 / 2.0 / f64::from(RATE);
-    assert!(sound < wall + 0.3 && sound > wall - 2.3, "{sound} s of sound in {wall} s");
+    assert!((sound - wall).abs() < 0.3, "{sound} s of sound in {wall} s");
 
     // Each channel has its own tone from end to end, and nothing of the other's.
     for (channel, own, other) in [(0, 400.0, 1_000.0), (1, 1_000.0, 400.0)] {

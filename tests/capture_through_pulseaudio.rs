@@ -102,6 +102,7 @@ fn inside_record_what_is_played() {
         }
         assert!(begun.0.elapsed() < Duration::from_secs(60));
     }
+    player.wait().unwrap();
     let wall = begun.0.elapsed().as_secs_f64();
     println!(
         "capture at {RATE} Hz, 2 channels: {:.2} % of one core, {} callbacks of {:.1} ms",

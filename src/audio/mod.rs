@@ -3,6 +3,17 @@
 //! This module knows nothing about sessions or keys: it turns microphones and files into
 //! [`Frames`], and frames into bytes.
 
+pub mod capture;
+pub mod devices;
+pub mod flac;
+pub mod import;
+pub mod levels;
+mod memory;
+pub mod resample;
+pub mod wav;
+
+pub use memory::Memory;
+
 use crate::Result;
 
 /// Samples a second that speech recognition works at, and that sessions are stored at unless the
@@ -41,4 +52,11 @@ impl<F: Frames + ?Sized> Frames for Box<F> {
     fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
         (**self).read(into, max_frames)
     }
+}
+
+/// A sample as 16 bit, rounded and held within the range.
+#[must_use]
+pub fn to_i16(sample: f32) -> i16 {
+    // `as` saturates, and makes silence of what is no number.
+    (sample * 32_768.0).round() as i16
 }

@@ -476,8 +476,52 @@ mod tests {
         assert_eq!(Format::of_file(2008), Some(Format::Q5_0));
         assert_eq!(Format::of_file(8), None);
         assert_eq!(Format::of_file(1), Some(Format::F16));
-        assert_eq!(Format::of_file(1_000_000), None.or(Format::of_file(0)));
         assert_eq!(Format::of_file(2010), None);
+    }
+
+    /// What a file of this shape and format takes beside its vocabulary. Unit: bytes.
+    fn size(shape: &Shape, format: Format) -> u64 {
+        let tensors: u64 = shape
+            .slots()
+            .iter()
+            .map(|slot| {
+                let (numbers, bytes) = format.of_role(slot.role).block();
+                let head = 12 + 4 * slot.sizes.len() + slot.name.len();
+                head as u64 + slot.elements() / numbers * bytes
+            })
+            .sum();
+        48 + 8 + u64::from(shape.mels) * BINS as u64 * 4 + tensors
+    }
+
+    #[test]
+    fn the_published_sizes_follow_from_shape_and_format() {
+        // Bytes of the two vocabularies, lengths and count included, from the smallest models.
+        let (english, many) = (521_859, 508_089);
+        let check = |name: &str, shape: [u32; 4], many_languages: u32, format, words: u64| {
+            let [state, encoder_layers, decoder_layers, mels] = shape;
+            let shape = Shape {
+                vocab: 51_864 + many_languages,
+                state,
+                heads: state / 64,
+                encoder_layers,
+                decoder_layers,
+                audio_ctx: 1500,
+                text_ctx: 448,
+                mels,
+            };
+            shape.check(&WHISPER).unwrap();
+            let entry = super::super::catalog::by_name(name).unwrap();
+            assert_eq!(size(&shape, format) + words, entry.bytes, "{name}");
+        };
+        check("tiny.en", [384, 4, 4, 80], 0, Format::F16, english);
+        check("tiny", [384, 4, 4, 80], 1, Format::F16, many);
+        check("base.en", [512, 6, 6, 80], 0, Format::F16, english);
+        check("base", [512, 6, 6, 80], 1, Format::F16, many);
+        check("small.en", [768, 12, 12, 80], 0, Format::F16, english);
+        check("small", [768, 12, 12, 80], 1, Format::F16, many);
+        check("medium.en", [1024, 24, 24, 80], 0, Format::F16, english);
+        let turbo = "large-v3-turbo-q5_0";
+        check(turbo, [1280, 32, 4, 128], 2, Format::Q5_0, many);
     }
 
     proptest! {

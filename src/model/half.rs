@@ -1,5 +1,8 @@
 //! Half-precision numbers (IEEE 754 binary16), as bits.
 
+/// The largest half-precision number.
+pub const MAX: f32 = 65_504.0;
+
 /// The exact value of half-precision `bits`.
 pub fn to_f32(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;

@@ -56,7 +56,7 @@ fn an_imported_file_is_listed_found_and_verified_against_its_import() {
     assert_eq!(installed.bytes, toy::ggml().len() as u64);
     let last = last.unwrap();
     assert_eq!((last.step, last.done), (Step::Copying, last.total));
-    assert_eq!(store.list().unwrap(), [installed.clone()]);
+    assert_eq!(store.list().unwrap(), std::slice::from_ref(&installed));
     assert_eq!(store.find(None).unwrap(), installed);
     assert_eq!(store.find(Some("toy")).unwrap(), installed);
     assert_eq!(store.verify("toy").unwrap().against, Trust::Import);

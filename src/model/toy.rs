@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::shape::{Role, Rules, Shape};
+use super::shape::{Rules, Shape};
 
 pub const RULES: Rules = Rules {
     vocab: 300..=301,
@@ -34,8 +34,8 @@ pub enum Store {
     I8,
 }
 
-/// The number at a place of a tensor: a multiple of 1/128 in ±63/128, exact in every form, and
-/// in each row one of ±63.5/128 would not be: eight bits keep it because the scale is 128.
+/// The number at a place of a tensor: a multiple of 1/128 from -63/128 to 63/128, which every form
+/// of storing holds exactly (eight bits with a scale of 128).
 fn number(tensor: usize, index: usize) -> f32 {
     let mixed = (tensor * 131 + index * 29 + index / 64 * 7) % 127;
     (mixed as f32 - 63.0) / 128.0
@@ -166,23 +166,23 @@ pub fn folder(at: &Path, store: Store) -> std::io::Result<()> {
     std::fs::write(at.join("vocabulary.txt"), vocabulary())
 }
 
-/// A ggml file of the same shape.
+/// A ggml file of the same shape; empty where writing it failed.
 pub fn ggml() -> Vec<u8> {
     let mut file = Vec::new();
-    let mut writer = super::ggml::Writer::new(&mut file);
-    let written = (|| {
-        writer.header(&SHAPE)?;
-        writer.filters(&super::mel::filter_bank(4), 4)?;
-        writer.tokens(&vec![b"word".to_vec(); 256])?;
-        for slot in SHAPE.slots() {
-            writer.tensor(&slot)?;
-            writer.numbers(slot.role, &vec![0.5; slot.elements() as usize])?;
-        }
-        debug_assert!(SHAPE.slots().iter().any(|slot| slot.role == Role::Matrix));
-        crate::Result::Ok(())
-    })();
+    let written = write_ggml(&mut file);
     if written.is_err() {
         file.clear();
     }
     file
+}
+
+fn write_ggml(file: &mut Vec<u8>) -> crate::Result<()> {
+    let mut writer = super::ggml::Writer::new(file);
+    writer.header(&SHAPE)?;
+    writer.filters(&super::mel::filter_bank(4), 4)?;
+    writer.tokens(&vec![b"word".to_vec(); 256])?;
+    SHAPE.slots().iter().try_for_each(|slot| {
+        writer.tensor(slot)?;
+        writer.numbers(slot.role, &vec![0.5; slot.elements() as usize])
+    })
 }

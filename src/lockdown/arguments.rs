@@ -16,7 +16,7 @@ pub fn take_arguments() -> Vec<OsString> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The outcome is not kept: `status` reads the command line back as `ps` would.
     #[cfg(target_os = "linux")]
-    drop(blank());
+    let _ = blank();
     arguments
 }
 

@@ -1,3 +1,21 @@
 //! The story of a run: harden, parse, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use undertone::{cli, lockdown};
+
+fn main() -> ExitCode {
+    // What the arguments say is nobody else's business: `ps` shows the command alone.
+    let arguments = lockdown::take_arguments();
+    // No network, no core dump, no debugger, before anything else happens. What really holds on
+    // this system is told by `undertone doctor`.
+    let _ = lockdown::first();
+    // A panic's text could quote what it worked on. The place is enough to mend it.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, |at| format!(" ({}:{})", at.file(), at.line()));
+        eprintln!("Error: undertone has a defect{place}. What was sealed on disk is safe.");
+    }));
+    cli::run(arguments)
+}

@@ -1,2 +1,252 @@
 //! The command line: one file a command. The only module that prints, asks, or reads the
 //! environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+mod analyze;
+mod check;
+mod completions;
+mod context;
+mod delete;
+mod devices;
+mod doctor;
+mod export;
+mod import;
+mod init;
+mod model;
+mod passphrase;
+mod record;
+mod recover;
+mod schema;
+mod sessions;
+mod show;
+mod sound;
+mod terminal;
+mod transcribe;
+
+pub use context::{Context, TOOL};
+
+use crate::{Error, Kind, Result};
+
+/// Record, transcribe and study a therapy session on this machine alone.
+///
+/// Two microphones, one for the therapist and one for the client. Everything is sealed from the
+/// first sample, and nothing ever goes over a network.
+#[derive(Debug, Parser)]
+#[command(name = "undertone", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  undertone init                    make the vault, once
+  undertone check                   listen to both microphones before the client comes
+  undertone record                  record a session; Ctrl-C ends it
+  undertone transcribe              write down the newest session
+  undertone show                    read it
+  undertone export last -o talk.md  hand it on
+
+A SESSION is its id, the beginning of its id, or `last`.";
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The vault's folder [default: undertone/vault in your data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "UNDERTONE_VAULT")]
+    vault: Option<PathBuf>,
+    /// The folder of the speech models [default: undertone/models in your data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "UNDERTONE_MODELS")]
+    models: Option<PathBuf>,
+    /// Read the passphrase from this file descriptor instead of asking, for scripts
+    #[arg(long, global = true, value_name = "N")]
+    passphrase_fd: Option<u32>,
+    /// Say nothing but errors and warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a vault, where sessions are kept sealed
+    Init(init::InitArgs),
+    /// List the microphones and other inputs
+    Devices(devices::DevicesArgs),
+    /// Listen for ten seconds and tell what is wrong with the microphones
+    Check(check::CheckArgs),
+    /// Record a session from a device with two channels
+    Record(record::RecordArgs),
+    /// Take in a sound file as a session
+    Import(import::ImportArgs),
+    /// Write down what was said in a session
+    Transcribe(transcribe::TranscribeArgs),
+    /// List the sessions
+    Sessions(sessions::SessionsArgs),
+    /// Read a session
+    Show(show::ShowArgs),
+    /// Hand on a session: to a file, to stdout, or sealed to somebody
+    Export(export::ExportArgs),
+    /// Gather the facts of a session: talk time, silences, questions
+    Analyze(analyze::AnalyzeArgs),
+    /// Save what an interrupted recording holds
+    Recover(recover::RecoverArgs),
+    /// Delete a session for good
+    Delete(delete::DeleteArgs),
+    /// List, import and check speech models
+    Model(model::ModelArgs),
+    /// Tell what works on this machine and what is really enforced
+    Doctor(doctor::DoctorArgs),
+    /// Print the JSON Schema of what undertone writes
+    Schema(schema::SchemaArgs),
+    /// Print shell completions
+    Completions(completions::CompletionsArgs),
+    /// Print the manual, or write its pages to a folder
+    Man(completions::ManArgs),
+}
+
+/// Runs the command that the arguments name and returns the exit code.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let matches = match Cli::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let json = matches.get_flag("json");
+    let outcome = Cli::from_arg_matches(&matches)
+        .map_err(|_| Error::new(Kind::Usage, "These arguments do not go together."))
+        .and_then(|cli| dispatch(&cli));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                let data = serde_json::json!({
+                    "error": {
+                        "kind": error.kind().name(),
+                        "sentence": error.sentence(),
+                        "next": error.hints(),
+                    }
+                });
+                eprintln!("{data}");
+            } else {
+                terminal::complain(&error);
+            }
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<()> {
+    let context = context(&cli.global)?;
+    match &cli.command {
+        Command::Init(args) => init::run(args, &context),
+        Command::Devices(args) => devices::run(args, &context),
+        Command::Check(args) => check::run(args, &context),
+        Command::Record(args) => record::run(args, &context),
+        Command::Import(args) => import::run(args, &context),
+        Command::Transcribe(args) => transcribe::run(args, &context),
+        Command::Sessions(args) => sessions::run(args, &context),
+        Command::Show(args) => show::run(args, &context),
+        Command::Export(args) => export::run(args, &context),
+        Command::Analyze(args) => analyze::run(args, &context),
+        Command::Recover(args) => recover::run(args, &context),
+        Command::Delete(args) => delete::run(args, &context),
+        Command::Model(args) => model::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
+        Command::Schema(args) => schema::run(args, &context),
+        Command::Completions(args) => completions::run(args, &context),
+        Command::Man(args) => completions::man(args, &context),
+    }
+}
+
+fn context(global: &Global) -> Result<Context> {
+    let folder = |given: &Option<PathBuf>, name: &str| match given {
+        Some(path) => std::path::absolute(path).map_err(|error| Error::io("reading", path, &error)),
+        None => data_folder().map(|data| data.join("undertone").join(name)),
+    };
+    let source = match global.passphrase_fd {
+        Some(number) => passphrase::Source::Descriptor(number),
+        None => passphrase::Source::Terminal,
+    };
+    Ok(Context::new(
+        folder(&global.vault, "vault")?,
+        folder(&global.models, "models")?,
+        global.json,
+        global.quiet,
+        source,
+        stop_flag(),
+    ))
+}
+
+/// Where this user's programs keep data.
+fn data_folder() -> Result<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let home = || absolute("HOME");
+    let found = if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library").join("Application Support"))
+    } else if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else {
+        absolute("XDG_DATA_HOME").or_else(|| home().map(|home| home.join(".local/share")))
+    };
+    found.ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            "This user has no home folder to keep a vault in.",
+        )
+        .hint("say where: undertone --vault DIR …")
+    })
+}
+
+/// A flag that a first Ctrl-C, SIGTERM or SIGHUP sets; a second one ends the process at once.
+fn stop_flag() -> Arc<AtomicBool> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // In this order: the second signal finds the flag already set.
+        let _ = signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Kind::Cancelled.exit_code()),
+            Arc::clone(&stop),
+        );
+        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+    }
+    stop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_argument_has_a_help_text() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

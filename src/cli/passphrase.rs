@@ -44,8 +44,11 @@ pub fn ask_new(source: Source) -> Result<SecretString> {
     if source == Source::Terminal {
         let second = ask(source, "The same again: ")?;
         if first.expose_secret() != second.expose_secret() {
-            return Err(Error::new(Kind::Locked, "The two passphrases differ. Nothing was made.")
-                .hint("undertone init"));
+            return Err(Error::new(
+                Kind::Locked,
+                "The two passphrases differ. Nothing was made.",
+            )
+            .hint("undertone init"));
         }
     }
     Ok(first)
@@ -61,8 +64,11 @@ fn from_terminal(prompt: &str) -> Result<SecretString> {
 }
 
 fn no_terminal() -> Error {
-    Error::new(Kind::Locked, "There is no terminal to ask for the passphrase at.")
-        .hint("give it through a file descriptor: undertone --passphrase-fd 3 … 3<FILE")
+    Error::new(
+        Kind::Locked,
+        "There is no terminal to ask for the passphrase at.",
+    )
+    .hint("give it through a file descriptor: undertone --passphrase-fd 3 … 3<FILE")
 }
 
 fn from_descriptor(number: u32) -> Result<SecretString> {
@@ -78,7 +84,10 @@ fn from_descriptor(number: u32) -> Result<SecretString> {
     file.take(LONGEST)
         .read_to_end(&mut bytes)
         .map_err(|_| unreadable())?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| unreadable())?;
     Ok(SecretString::from(text.to_owned()))

@@ -47,6 +47,27 @@ pub fn columns() -> usize {
         .clamp(40, 160)
 }
 
+/// Breaks words into lines of at most `width` columns; line ends in the text are kept.
+#[must_use]
+pub fn wrap(words: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in words.split('\n') {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let length = line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && length > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
 /// Prints an error as a person reads it: the sentence, then what to do.
 pub fn complain(error: &Error) {
     let red = on_stderr(AnsiColor::Red.on_default().bold());
@@ -86,7 +107,9 @@ impl Progress {
                 ProgressDrawTarget::stderr_with_hz(8)
             },
         );
-        if let Ok(style) = ProgressStyle::with_template("{msg:24} {bar:28} {percent:>3} %  {prefix}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg:24} {bar:28} {percent:>3} %  {prefix}")
+        {
             bar.set_style(style.progress_chars("█▌·"));
         }
         bar.set_message(what.to_owned());
@@ -103,7 +126,11 @@ impl Progress {
 
     /// Tells that a share of the work is done, 0 to 1.
     pub fn at(&mut self, share: f64) {
-        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        let share = if share.is_finite() {
+            share.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         let left = time_left(self.bar.elapsed(), share);
         self.bar
             .set_prefix(left.map_or_else(String::new, |left| format!("{} left", in_words(left))));

@@ -65,8 +65,11 @@ impl Engine {
     pub fn load(path: &Path, name: &str) -> Result<Engine> {
         whisper_rs::install_logging_hooks();
         let refused = || {
-            Error::new(Kind::Model, format!("The speech model {name} cannot be loaded."))
-                .hint(format!("undertone model verify {name}"))
+            Error::new(
+                Kind::Model,
+                format!("The speech model {name} cannot be loaded."),
+            )
+            .hint(format!("undertone model verify {name}"))
         };
         let path = path.to_str().ok_or_else(refused)?;
         let mut parameters = WhisperContextParameters::default();
@@ -123,7 +126,11 @@ impl Engine {
         whisper_rs::get_lang_str(self.state.full_lang_id_from_state())
     }
 
-    fn parameters<'a>(&self, decoding: &'a Decoding, cancel: &Arc<AtomicBool>) -> FullParams<'a, 'a> {
+    fn parameters<'a>(
+        &self,
+        decoding: &'a Decoding,
+        cancel: &Arc<AtomicBool>,
+    ) -> FullParams<'a, 'a> {
         let strategy = if decoding.beam > 1 {
             SamplingStrategy::BeamSearch {
                 beam_size: decoding.beam as i32,
@@ -173,7 +180,9 @@ impl Engine {
                 if token.token_id() >= first_special {
                     continue;
                 }
-                let Ok(bytes) = token.to_bytes() else { continue };
+                let Ok(bytes) = token.to_bytes() else {
+                    continue;
+                };
                 let data = token.token_data();
                 if !open || bytes.first() == Some(&b' ') {
                     words.push(Pending::new(no_speech));

@@ -11,7 +11,7 @@
 //!
 //! Only energies are compared, never words: "yes" after "yes" is two people agreeing.
 
-use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, to_db, from_db};
+use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};
 use super::{ChannelSeparation, Separation, Span};
 
 /// A band counts as own voice from this many dB above predicted leak and noise.
@@ -127,8 +127,12 @@ impl Noise {
             let start = (block * NOISE_BLOCK).min(end.saturating_sub(NOISE_BLOCK));
             let mut floor = [QUIETEST_DB; BANDS];
             for (band, floor) in floor.iter_mut().enumerate() {
-                let levels = (start..end).map(|frame| channel.band_db(frame, band)).collect();
-                *floor = percentile(levels, 0.10).unwrap_or(QUIETEST_DB).max(QUIETEST_DB);
+                let levels = (start..end)
+                    .map(|frame| channel.band_db(frame, band))
+                    .collect();
+                *floor = percentile(levels, 0.10)
+                    .unwrap_or(QUIETEST_DB)
+                    .max(QUIETEST_DB);
             }
             out.push(floor);
         }
@@ -201,7 +205,9 @@ impl Sides {
             for band in 0..BANDS {
                 let leak = alone
                     .iter()
-                    .filter(|&&frame| from.band_db(frame, band) - noise[1 - into].at(frame, band) > 10.0)
+                    .filter(|&&frame| {
+                        from.band_db(frame, band) - noise[1 - into].at(frame, band) > 10.0
+                    })
                     .map(|&frame| heard.band_db(frame, band) - from.band_db(frame, band))
                     .collect();
                 if let Some(leak) = percentile(leak, 0.6) {
@@ -235,7 +241,11 @@ fn valley(differences: &[(usize, f32)]) -> f32 {
     }
     let total: f64 = cells.iter().sum();
     let value = |cell: usize| f64::from(cell as f32 * STEP - REACH);
-    let sum: f64 = cells.iter().enumerate().map(|(cell, n)| value(cell) * n).sum();
+    let sum: f64 = cells
+        .iter()
+        .enumerate()
+        .map(|(cell, n)| value(cell) * n)
+        .sum();
     let (mut below, mut below_sum) = (0.0, 0.0);
     let (mut best, mut at, mut apart) = (0.0, 0.0, 0.0);
     for (cell, n) in cells.iter().enumerate() {
@@ -275,7 +285,10 @@ fn excess(channel: &ChannelFeatures, noise: &Noise, leak: Option<&Leak>) -> Vec<
                 if let Some(leak) = leak {
                     // A frame ahead: the two paths differ by a few milliseconds.
                     let ahead = (frame + 1).min(leak.from.len() - 1);
-                    let now = leak.from.band_db(frame, band).max(leak.from.band_db(ahead, band));
+                    let now = leak
+                        .from
+                        .band_db(frame, band)
+                        .max(leak.from.band_db(ahead, band));
                     *room = (*room - ROOM_DECAY_DB).max(now);
                     if *room > leak.noise.at(frame, band) + 3.0 {
                         predicted += from_db(*room + leak.gain[band]);
@@ -309,14 +322,21 @@ fn spans(evidence: &[f32], channel: &ChannelFeatures) -> Vec<Span> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut open: Option<usize> = None;
     for (frame, value) in evidence.iter().enumerate() {
-        let threshold = if open.is_some() { EVIDENCE_OFF } else { EVIDENCE_ON };
+        let threshold = if open.is_some() {
+            EVIDENCE_OFF
+        } else {
+            EVIDENCE_ON
+        };
         let own = *value > threshold && voiced(frame);
         match (open, own) {
             (None, true) => {
                 // Speech begins softly: walk back to where the evidence began.
                 let mut start = frame;
                 let limit = found.last().map_or(0, |last| last.1);
-                while start > limit && evidence[start - 1] > EVIDENCE_OFF * 0.5 && frame - start < 20 {
+                while start > limit
+                    && evidence[start - 1] > EVIDENCE_OFF * 0.5
+                    && frame - start < 20
+                {
                     start -= 1;
                 }
                 open = Some(start);

@@ -171,7 +171,11 @@ fn fill(
                     break;
                 }
                 for piece in &window.pieces {
-                    fade(sound, to_samples(piece.at), to_samples(piece.span.end - piece.span.start));
+                    fade(
+                        sound,
+                        to_samples(piece.at),
+                        to_samples(piece.span.end - piece.span.start),
+                    );
                 }
                 ready(channel, window, sound)?;
                 sound.clear();
@@ -278,8 +282,9 @@ impl Session<'_> {
             };
             let voice = self.ownership.share(channel, around);
             let leaked = voice < OWN_SHARE
-                && (0..self.channels.len())
-                    .any(|other| other != channel && self.ownership.share(other, around) > OWN_SHARE);
+                && (0..self.channels.len()).any(|other| {
+                    other != channel && self.ownership.share(other, around) > OWN_SHARE
+                });
             if leaked {
                 self.leaked += 1;
                 continue;

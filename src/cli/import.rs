@@ -165,7 +165,10 @@ fn store(
             Err(error) => return Err(error),
         }
         if cx.cancelled() {
-            return Err(Error::new(Kind::Cancelled, "Stopped. Nothing was imported."));
+            return Err(Error::new(
+                Kind::Cancelled,
+                "Stopped. Nothing was imported.",
+            ));
         }
         let samples: Vec<i16> = block.iter().copied().map(to_i16).collect();
         if let Err(error) = encoder.write(&samples) {

@@ -51,9 +51,9 @@ pub fn run(args: &InitArgs, cx: &Context) -> Result<()> {
         cx.say(&advice.sentence);
     }
     let identity = match &args.identity {
-        Some(path) => Some(
-            std::path::absolute(path).map_err(|error| Error::io("reading", path, &error))?,
-        ),
+        Some(path) => {
+            Some(std::path::absolute(path).map_err(|error| Error::io("reading", path, &error))?)
+        }
         None => None,
     };
     let progress = cx.progress("Making the vault");
@@ -92,7 +92,9 @@ pub fn run(args: &InitArgs, cx: &Context) -> Result<()> {
         .filter(|recipient| recipient.kind == RecipientKind::Other)
         .count();
     if others > 0 {
-        cx.say(&format!("Sessions are sealed to {others} further recipients as well."));
+        cx.say(&format!(
+            "Sessions are sealed to {others} further recipients as well."
+        ));
     }
     if recovery.is_none() && !args.recovery {
         cx.say("No recovery key was made. Keep the passphrase where you will find it.");

@@ -47,7 +47,11 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
         saved.push(serde_json::json!({ "session": id, "duration_s": seconds }));
     }
     cx.say("Next: undertone transcribe");
-    if cx.json { cx.print_json(&saved) } else { Ok(()) }
+    if cx.json {
+        cx.print_json(&saved)
+    } else {
+        Ok(())
+    }
 }
 
 /// Plays the recovered sound through to learn its length, and notes it.

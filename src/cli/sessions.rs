@@ -50,8 +50,14 @@ pub fn run(args: &SessionsArgs, cx: &Context) -> Result<()> {
         .collect();
     if args.titles && !rows.is_empty() {
         let unlocked = cx.unlock()?;
-        for row in rows.iter_mut().filter(|row| row.entry.state == State::Complete) {
-            match unlocked.session(&row.entry.id).and_then(|open| open.manifest()) {
+        for row in rows
+            .iter_mut()
+            .filter(|row| row.entry.state == State::Complete)
+        {
+            match unlocked
+                .session(&row.entry.id)
+                .and_then(|open| open.manifest())
+            {
                 Ok(manifest) => {
                     row.duration_s = manifest.duration_s;
                     row.title = manifest.title;
@@ -75,7 +81,10 @@ pub fn run(args: &SessionsArgs, cx: &Context) -> Result<()> {
             cx.print(&details(row))?;
         }
     }
-    if let Some(row) = rows.iter().find(|row| row.entry.state == State::Interrupted) {
+    if let Some(row) = rows
+        .iter()
+        .find(|row| row.entry.state == State::Interrupted)
+    {
         cx.say(&format!("Next: undertone recover {}", row.entry.id));
     }
     Ok(())

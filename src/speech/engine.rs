@@ -185,14 +185,20 @@ impl Engine {
                 };
                 let data = token.token_data();
                 if !open || bytes.first() == Some(&b' ') {
-                    words.push(Pending::new(no_speech));
+                    words.push(Pending {
+                        bytes: Vec::new(),
+                        tokens: Vec::new(),
+                        no_speech,
+                    });
                     open = true;
                 }
                 if let Some(word) = words.last_mut() {
                     word.bytes.extend_from_slice(bytes);
                     word.tokens.push(Token {
-                        start: data.t0 as f64 / 100.0,
-                        end: data.t1 as f64 / 100.0,
+                        spoken: bytes
+                            .iter()
+                            .any(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80),
+                        guess: (data.t0 as f64 / 100.0, data.t1 as f64 / 100.0),
                         aligned: (data.t_dtw >= 0).then(|| data.t_dtw as f64 / 100.0),
                         probability: data.p,
                     });
@@ -204,8 +210,11 @@ impl Engine {
 }
 
 struct Token {
-    start: f64,
-    end: f64,
+    /// Whether it holds a letter or digit: punctuation takes no time to say.
+    spoken: bool,
+    /// Whisper's own guess at start and end, in seconds.
+    guess: (f64, f64),
+    /// Where the attention says the token ends, in seconds; where the model's heads are known.
     aligned: Option<f64>,
     probability: f32,
 }
@@ -216,43 +225,45 @@ struct Pending {
     no_speech: f32,
 }
 
-impl Pending {
-    fn new(no_speech: f32) -> Self {
-        Pending {
-            bytes: Vec::new(),
-            tokens: Vec::new(),
-            no_speech,
-        }
-    }
-}
-
+/// Gives words their times.
+///
+/// An aligned token's time is its end, and it begins where the token before ended; measured
+/// against the bundled session, that is within 0.1 s, where Whisper's own guess is up to 0.9 s
+/// early after a pause. Punctuation soaks up the pause before the next word.
 fn finish(words: Vec<Pending>, length: f64) -> Vec<WindowWord> {
     let mut out: Vec<WindowWord> = Vec::with_capacity(words.len());
+    let mut before = 0.0f64;
     for word in words {
         let text = String::from_utf8_lossy(&word.bytes).trim().to_owned();
         let (Some(first), Some(last)) = (word.tokens.first(), word.tokens.last()) else {
             continue;
         };
+        let spoken = word.tokens.iter().rfind(|token| token.spoken);
+        let aligned = spoken.and_then(|token| token.aligned);
+        let (start, end) = match aligned {
+            Some(end) => (before, end),
+            None => (first.guess.0, spoken.unwrap_or(last).guess.1),
+        };
+        before = before.max(last.aligned.unwrap_or(end));
         if text.is_empty() {
             continue;
         }
         // Punctuation that came as a token of its own belongs to the word before.
-        if !text.chars().any(char::is_alphanumeric) {
+        if spoken.is_none() {
             if let Some(before) = out.last_mut() {
                 before.text.push_str(&text);
             }
             continue;
         }
-        let start = first.start.clamp(0.0, length);
+        let start = start.clamp(0.0, length);
         let sum: f32 = word.tokens.iter().map(|token| token.probability).sum();
         out.push(WindowWord {
             text,
             start,
-            end: last.end.clamp(start, length),
+            end: end.clamp(start, length),
             probability: (sum / word.tokens.len() as f32).clamp(0.0, 1.0),
             no_speech: word.no_speech,
         });
-        let _ = first.aligned;
     }
     out
 }

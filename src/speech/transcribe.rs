@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Decoding, Engine};
+use super::engine::{Decoding, Engine, WindowWord};
 use super::features::{self, FRAME_RATE, Features};
 use super::separation::{self, Ownership};
 use super::suspect::{self, Evidence};
@@ -19,6 +19,10 @@ use crate::{Error, Kind, Result};
 const OWN_SHARE: f32 = 0.30;
 /// Whisper's word times are this vague, in seconds: look a little around the word.
 const VAGUE: f64 = 0.08;
+/// Nobody takes longer over a word, in seconds: what is longer holds a pause.
+const SLOWEST_WORD: f64 = 1.2;
+/// A word said in less, in seconds, was put in the wrong place by the alignment.
+const HASTY: f64 = 0.06;
 /// Edges of a piece are faded over this many samples (10 ms), so that no click is transcribed.
 const FADE: usize = 160;
 
@@ -259,22 +263,16 @@ impl Session<'_> {
             // The first window with words decides for the whole session.
             self.decoding.language.clone_from(&self.language);
         }
-        for word in words {
-            let middle = (word.start + word.end) / 2.0;
-            let Some(piece) = window.piece_at(middle) else {
-                continue;
-            };
-            let shift = piece.span.start - piece.at;
+        let places = place(&words, window, self.ownership.activity(channel));
+        for (word, span) in words.into_iter().zip(places) {
             let before = self.channels[channel]
                 .words
                 .last()
                 .map_or(0.0, |word| word.start);
-            let start = (word.start + shift)
-                .clamp(piece.span.start, piece.span.end)
-                .max(before);
+            let start = span.start.max(before);
             let span = Span {
                 start,
-                end: (word.end + shift).clamp(start, piece.span.end.max(start)),
+                end: span.end.max(start),
             };
             let around = Span {
                 start: span.start - VAGUE,
@@ -303,6 +301,63 @@ impl Session<'_> {
             });
         }
         Ok(())
+    }
+}
+
+/// Session times of a window's words.
+///
+/// A word lies in the piece that its end lies in, begins where own voice begins there, and not
+/// before the word before it ended.
+fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::with_capacity(words.len());
+    let mut pieces: Vec<usize> = Vec::with_capacity(words.len());
+    for word in words {
+        // A hair before the end: an end on a seam belongs to what was said before it.
+        let inside = word.end - ((word.end - word.start) / 2.0).min(0.05);
+        let index = window.piece_at(inside);
+        let Some(piece) = window.pieces.get(index) else {
+            continue;
+        };
+        let shift = piece.span.start - piece.at;
+        let end = (word.end + shift).clamp(piece.span.start, piece.span.end);
+        let earliest = (word.start + shift).max(end - SLOWEST_WORD);
+        spans.push(Span {
+            start: onset(activity, end)
+                .max(earliest)
+                .clamp(piece.span.start, end),
+            end,
+        });
+        pieces.push(index);
+    }
+    carry_over(words, window, &mut spans, &mut pieces);
+    spans
+}
+
+/// Where the stretch of own voice that holds (or last held) a moment began.
+fn onset(activity: &[Span], moment: f64) -> f64 {
+    let at = activity.partition_point(|span| span.start < moment);
+    activity[..at].last().map_or(0.0, |span| span.start)
+}
+
+/// Moves a word over the seam where its time says it was said in no time at all, right before a
+/// pause, while the next piece has room for it: the alignment holds on to the last sound before a
+/// pause for too long.
+fn carry_over(words: &[WindowWord], window: &Window, spans: &mut [Span], pieces: &mut [usize]) {
+    for at in (0..spans.len().saturating_sub(1)).rev() {
+        let next = spans[at + 1];
+        if pieces[at] >= pieces[at + 1] || spans[at].end - spans[at].start > HASTY {
+            continue;
+        }
+        // Ends a sentence: it stands where it stands.
+        if words[at].text.ends_with(['.', '?', '!']) {
+            continue;
+        }
+        let begin = window.pieces[pieces[at + 1]].span.start;
+        if next.end - begin.max(next.start - SLOWEST_WORD) > 3.0 * HASTY {
+            let end = next.start.max(begin);
+            spans[at] = Span { start: end, end };
+            pieces[at] = pieces[at + 1];
+        }
     }
 }
 

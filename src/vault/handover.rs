@@ -23,8 +23,11 @@ impl<W: Write> Handover<W> {
     /// [`Kind::Usage`] if it is no recipient; [`Kind::Disk`] if `sink` fails.
     pub fn to(recipient: &str, sink: W) -> Result<Handover<W>> {
         let recipient: Recipient = recipient.parse().map_err(|_| {
-            Error::new(Kind::Usage, "This is no age recipient; one begins with age1.")
-                .hint("ask the other side for the public key that age-keygen printed")
+            Error::new(
+                Kind::Usage,
+                "This is no age recipient; one begins with age1.",
+            )
+            .hint("ask the other side for the public key that age-keygen printed")
         })?;
         let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as _))
             .map_err(|_| Error::new(Kind::Internal, "The recipient cannot be sealed to."))?;
@@ -83,7 +86,10 @@ mod tests {
     #[test]
     fn what_is_no_recipient_is_refused() {
         assert_eq!(
-            Handover::to("age1nonsense", Vec::new()).err().unwrap().kind(),
+            Handover::to("age1nonsense", Vec::new())
+                .err()
+                .unwrap()
+                .kind(),
             Kind::Usage
         );
     }

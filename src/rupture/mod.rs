@@ -64,7 +64,7 @@ pub fn schema() -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::transcript::testing::sample;
-    use crate::transcript::undocumented;
+    use crate::transcript::{documented, parse, undocumented};
 
     #[test]
     fn the_schema_names_itself_and_says_what_every_field_is() {
@@ -81,5 +81,21 @@ mod tests {
         let made = Analysis::of(&sample(), Some("00".into()), created, "undertone 0.1.0");
         let text = serde_json::to_string(&made).unwrap();
         assert_eq!(serde_json::from_str::<Analysis>(&text).unwrap(), made);
+    }
+
+    #[test]
+    fn the_documented_example_is_the_analysis_of_the_documented_transcript() {
+        let shown: Analysis = serde_json::from_str(documented()[1]).unwrap();
+        let transcript = parse(documented()[0].as_bytes(), 1 << 16).unwrap();
+        let made = Analysis::of(
+            &transcript,
+            shown.transcript_sha256.clone(),
+            shown.created,
+            shown.tool.clone(),
+        );
+        assert_eq!(
+            serde_json::to_value(&shown).unwrap(),
+            serde_json::to_value(&made).unwrap()
+        );
     }
 }

@@ -1,1 +1,101 @@
 //! The analyzer: pure functions over a transcript.
+//!
+//! So far it states [`facts`], which anybody with a stopwatch could check. It passes no judgement
+//! on what was said, on the alliance, or on the therapist, and suspect words count for nothing.
+
+pub mod facts;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::{Transcript, named};
+use facts::Facts;
+
+/// The schema's name as written in every analysis.
+pub const SCHEMA: &str = "undertone-analysis/1";
+
+/// What the analyzer has to say about a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Analysis {
+    /// Always `undertone-analysis/1`.
+    pub schema: String,
+    /// The ULID of the session.
+    pub session: String,
+    /// SHA-256 of the transcript it was made from, in hexadecimal, where it was taken from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript_sha256: Option<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The program and version that made it, such as `undertone 0.1.0`.
+    pub tool: String,
+    /// What can be counted and timed.
+    pub facts: Facts,
+}
+
+impl Analysis {
+    /// Analyzes a transcript. The same transcript gives the same analysis.
+    #[must_use]
+    pub fn of(
+        transcript: &Transcript,
+        transcript_sha256: Option<String>,
+        created: Timestamp,
+        tool: impl Into<String>,
+    ) -> Self {
+        Analysis {
+            schema: SCHEMA.into(),
+            session: transcript.session.id.clone(),
+            transcript_sha256,
+            created,
+            tool: tool.into(),
+            facts: facts::facts(transcript),
+        }
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of [`Analysis`], for other tools.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    named(schemars::schema_for!(Analysis), SCHEMA)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::transcript::testing::sample;
+    use crate::transcript::{documented, parse, undocumented};
+
+    #[test]
+    fn the_schema_names_itself_and_says_what_every_field_is() {
+        let schema = schema();
+        assert_eq!(schema["properties"]["schema"]["const"], SCHEMA);
+        let mut found = Vec::new();
+        undocumented(&schema, "", &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn an_analysis_reads_back_as_what_was_written() {
+        let created = "2026-11-02T15:12:00Z".parse().unwrap();
+        let made = Analysis::of(&sample(), Some("00".into()), created, "undertone 0.1.0");
+        let text = serde_json::to_string(&made).unwrap();
+        assert_eq!(serde_json::from_str::<Analysis>(&text).unwrap(), made);
+    }
+
+    #[test]
+    fn the_documented_example_is_the_analysis_of_the_documented_transcript() {
+        let shown: Analysis = serde_json::from_str(documented()[1]).unwrap();
+        let transcript = parse(documented()[0].as_bytes(), 1 << 16).unwrap();
+        let made = Analysis::of(
+            &transcript,
+            shown.transcript_sha256.clone(),
+            shown.created,
+            shown.tool.clone(),
+        );
+        assert_eq!(
+            serde_json::to_value(&shown).unwrap(),
+            serde_json::to_value(&made).unwrap()
+        );
+    }
+}

@@ -58,10 +58,27 @@ pub(crate) fn undocumented(schema: &serde_json::Value, path: &str, found: &mut V
     }
 }
 
+/// The blocks of JSON in the page that describes both schemas.
+#[cfg(test)]
+pub(crate) fn documented() -> Vec<&'static str> {
+    include_str!("../../docs/transcript.md")
+        .split("```json\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documented_example_is_a_transcript() {
+        let read = parse(documented()[0].as_bytes(), 1 << 16).unwrap();
+        assert_eq!(read.turns.len(), 3);
+        assert!(read.turns[1].words.iter().any(|word| word.suspect));
+    }
 
     #[test]
     fn the_schema_names_itself_and_says_what_every_field_is() {

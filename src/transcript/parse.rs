@@ -11,6 +11,9 @@ use crate::{Error, Kind, Result};
 /// Longest session that a transcript may claim, in seconds (ten days and more).
 const LONGEST: f64 = 1_000_000.0;
 
+/// Most speakers that a transcript may list.
+const MOST_SPEAKERS: usize = 32;
+
 /// How far (in seconds) a time may lie beyond the end of the session: other tools round.
 const SLACK: f64 = 1.0;
 
@@ -104,6 +107,11 @@ fn check(transcript: &Transcript) -> Result<()> {
         return Err(damaged("the length of its session is impossible".into()));
     }
     let ids: Vec<&str> = transcript.speakers.iter().map(|s| s.id.as_str()).collect();
+    if ids.len() > MOST_SPEAKERS {
+        return Err(damaged(format!(
+            "it lists more than {MOST_SPEAKERS} speakers"
+        )));
+    }
     for (index, id) in ids.iter().enumerate() {
         if id.is_empty() || id.len() > 64 || ids[..index].contains(id) {
             return Err(damaged(format!(
@@ -258,6 +266,19 @@ mod tests {
                 error.sentence()
             );
         }
+    }
+
+    #[test]
+    fn a_crowd_of_speakers_is_refused() {
+        let crowd: Vec<Value> = (0..33)
+            .map(|n| json!({"id": format!("{n}"), "channel": 1, "role": "client"}))
+            .collect();
+        assert!(
+            with("/speakers", json!(crowd))
+                .unwrap_err()
+                .sentence()
+                .contains("32")
+        );
     }
 
     #[test]

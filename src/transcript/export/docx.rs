@@ -1,8 +1,8 @@
-//! A Word document: a paragraph a turn, suspect words grey and in brackets, page numbers.
+//! A Word document: a paragraph a turn, suspect words grey and in brackets.
 
 use std::io::{self, Cursor, Write};
 
-use docx_rs::{AlignmentType, Docx, Footer, PageNum, Paragraph, Run};
+use docx_rs::{Docx, LineSpacing, Paragraph, Run, RunFonts};
 use zeroize::Zeroizing;
 
 use crate::transcript::text::{Names, clock, marked, shown};
@@ -17,16 +17,24 @@ const TITLE: usize = 32;
 const TEXT: usize = 22;
 const SMALL: usize = 18;
 
+/// On every machine with Word; others put a font of the same widths in its place.
+const FONT: &str = "Calibri";
+
+/// Space below a turn, in twentieths of a point.
+const BELOW: u32 = 120;
+
 pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(transcript);
     let heading = heading(transcript, &names, "[?word]");
-    let mut document = Docx::new().default_size(TEXT).footer(
-        Footer::new().add_paragraph(
-            Paragraph::new()
-                .align(AlignmentType::Right)
-                .add_page_num(PageNum::new()),
-        ),
-    );
+    let made = transcript
+        .created
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let mut document = Docx::new()
+        .default_size(TEXT)
+        .default_fonts(RunFonts::new().ascii(FONT).hi_ansi(FONT).cs(FONT))
+        .created_at(&made)
+        .updated_at(&made);
     let title = Run::new().add_text(heading.title).bold().size(TITLE);
     document = document.add_paragraph(Paragraph::new().add_run(title));
     for (name, value) in heading.facts {
@@ -39,7 +47,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
     for item in items(transcript) {
         document = document.add_paragraph(match item {
             Item::Turn(turn, place) => {
-                let mut paragraph = Paragraph::new()
+                let mut paragraph = spaced()
                     .add_run(Run::new().add_text(names.name(&turn.speaker)).bold())
                     .add_run(grey(&format!("  [{}]  ", clock(turn.start))));
                 if let Some(remark) = remark(turn, place, &names) {
@@ -91,8 +99,12 @@ fn grey(text: &str) -> Run {
     Run::new().add_text(text).color(GREY)
 }
 
+fn spaced() -> Paragraph {
+    Paragraph::new().line_spacing(LineSpacing::new().after(BELOW))
+}
+
 fn small(text: &str) -> Paragraph {
-    Paragraph::new().add_run(grey(text).size(SMALL))
+    spaced().add_run(grey(text).size(SMALL))
 }
 
 #[cfg(test)]

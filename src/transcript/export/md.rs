@@ -10,7 +10,7 @@ use crate::transcript::timeline::{Item, heading, items, missing, remark, silence
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
-        let first_on_line = at == 0 && matches!(c, '+' | '-' | '=' | '>' | '0'..='9');
+        let first_on_line = at == 0 && matches!(c, '+' | '-' | '=');
         let markup = matches!(
             c,
             '\\' | '`'
@@ -29,8 +29,7 @@ fn escape(text: &str) -> String {
                 | ':'
         );
         let linked = c == '.' && text[..at].to_ascii_lowercase().ends_with("www");
-        // A digit cannot be escaped; the caller never starts a line with one.
-        if markup || linked || (first_on_line && !c.is_ascii_digit()) {
+        if markup || linked || first_on_line {
             safe.push('\\');
         }
         safe.push(c);

@@ -1,16 +1,202 @@
-//! `undertone export`.
+//! `undertone export`: hands on a session.
+//!
+//! The one command that puts words or sound outside the vault, and only where it was told to.
 
-use super::Context;
-use crate::Result;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::context::stdout_failed;
+use super::{Context, sound, written};
+use crate::audio::{Frames, Spec, wav};
+use crate::transcript::export::{self, Format};
+use crate::vault::{Event, Handover, OpenSession};
+use crate::{Error, Kind, Result};
 
 /// Arguments of `undertone export`.
 #[derive(Debug, clap::Args)]
-pub struct ExportArgs {}
+pub struct ExportArgs {
+    /// Which session: its id, the beginning of its id, or `last`
+    #[arg(default_value = "last")]
+    session: String,
+    /// What to write [default: from the ending of the output file, else txt]
+    #[arg(short, long)]
+    format: Option<What>,
+    /// The file to write; `-` is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Seal it to this recipient, who opens it with `age -d`
+    #[arg(long, value_name = "age1…")]
+    to: Option<String>,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Everything, schema undertone-transcript/1
+    Json,
+    /// The same, a line a turn
+    Jsonl,
+    /// Plain text to read
+    Txt,
+    /// Markdown to read
+    Md,
+    /// WebVTT subtitles
+    Vtt,
+    /// SubRip subtitles
+    Srt,
+    /// A table, a row a turn
+    Csv,
+    /// A Word document
+    Docx,
+    /// The sound, as WAV
+    Audio,
+}
+
+impl What {
+    fn format(self) -> Option<Format> {
+        Some(match self {
+            What::Json => Format::Json,
+            What::Jsonl => Format::Jsonl,
+            What::Txt => Format::Txt,
+            What::Md => Format::Md,
+            What::Vtt => Format::Vtt,
+            What::Srt => Format::Srt,
+            What::Csv => Format::Csv,
+            What::Docx => Format::Docx,
+            What::Audio => return None,
+        })
+    }
+
+    /// What the ending of a file's name asks for; `.age` at the end is looked through.
+    fn of(path: &Path) -> Option<What> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "age" => What::of(Path::new(path.file_stem()?)),
+            "wav" => Some(What::Audio),
+            other => What::from_str(other, true).ok(),
+        }
+    }
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// As told by what it does.
-pub fn run(_args: &ExportArgs, _cx: &Context) -> Result<()> {
+/// [`Kind::Usage`] if the file exists or binary data would go to a terminal;
+/// [`Kind::NotFound`] if the session is not transcribed; [`Kind::Disk`] if writing fails: what
+/// was written so far is removed.
+pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
+    let vault = cx.vault()?;
+    let id = vault.find(&args.session)?;
+    let to_stdout = args.output == Path::new("-");
+    let what = args
+        .format
+        .or_else(|| What::of(&args.output))
+        .unwrap_or(What::Txt);
+    let output = std::path::absolute(&args.output)
+        .map_err(|error| Error::io("writing", &args.output, &error))?;
+    if to_stdout {
+        let text = what.format().is_some_and(Format::is_text) && args.to.is_none();
+        if !text && std::io::stdout().is_terminal() {
+            return Err(
+                Error::new(Kind::Usage, "This is no text to be shown on a terminal.")
+                    .hint("undertone export … -o FILE"),
+            );
+        }
+        cx.shut_in(&[&vault.identity_path()], &[]);
+    } else {
+        let folder = output.parent().unwrap_or(&output);
+        cx.shut_in(&[&vault.identity_path()], &[folder]);
+    }
+    if !to_stdout && output.exists() && !args.force {
+        return Err(
+            Error::new(Kind::Usage, format!("{} exists already.", output.display()))
+                .hint("add --force to overwrite it"),
+        );
+    }
+    let (unlocked, session) = cx.open_id(&id)?;
+    if to_stdout {
+        let stdout = std::io::stdout().lock();
+        write(&session, what, args.to.as_deref(), stdout)?
+            .flush()
+            .map_err(|error| stdout_failed(&error))?;
+    } else {
+        let written = create(&output, args.force)
+            .and_then(|file| write(&session, what, args.to.as_deref(), file))
+            .and_then(|file| {
+                file.sync_all()
+                    .map_err(|error| Error::io("writing", &output, &error))
+            });
+        if let Err(error) = written {
+            // Half an export is readable text that nobody asked for.
+            let _ = std::fs::remove_file(&output);
+            return Err(error);
+        }
+    }
+    unlocked
+        .vault()
+        .note(Event::SessionExported, Some(&id), cx.now())?;
+    if !to_stdout {
+        cx.say(&format!("Written to {}.", output.display()));
+        if args.to.is_none() {
+            cx.say("Anybody who can read that file can read the session.");
+        }
+    }
     Ok(())
+}
+
+/// A new file for this user only.
+fn create(path: &Path, overwrite: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if overwrite {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .map_err(|error| Error::io("writing", path, &error))
+}
+
+fn write<W: Write>(session: &OpenSession, what: What, to: Option<&str>, sink: W) -> Result<W> {
+    match to {
+        None => {
+            let mut sink = sink;
+            write_open(session, what, &mut sink)?;
+            Ok(sink)
+        }
+        Some(recipient) => {
+            let mut sealed = Handover::to(recipient, sink)?;
+            write_open(session, what, &mut sealed)?;
+            sealed.finish().map_err(|error| stdout_failed(&error))
+        }
+    }
+}
+
+fn write_open(session: &OpenSession, what: What, sink: &mut dyn Write) -> Result<()> {
+    match what.format() {
+        Some(format) => export::write(&written::read(session)?, format, sink),
+        None => write_sound(session, sink),
+    }
+}
+
+fn write_sound(session: &OpenSession, sink: &mut dyn Write) -> Result<()> {
+    let manifest = session.manifest()?;
+    let mut frames = sound::open(session)?;
+    let spec = frames.spec();
+    let length = manifest
+        .duration_s
+        .map(|seconds| (seconds * f64::from(spec.sample_rate)).round().max(0.0) as u64);
+    let spec = Spec {
+        frames: length.or(spec.frames),
+        ..spec
+    };
+    wav::write(sink, spec, &mut *frames).map(|_| ())
 }

@@ -29,6 +29,7 @@ mod show;
 mod sound;
 mod terminal;
 mod transcribe;
+mod written;
 
 pub use context::{Context, TOOL};
 

@@ -1,16 +1,84 @@
-//! `undertone recover`.
+//! `undertone recover`: saves what an interrupted recording holds.
 
-use super::Context;
-use crate::Result;
+use super::{Context, sound};
+use crate::audio::Frames;
+use crate::vault::{SessionId, State, Unlocked};
+use crate::{Error, Kind, Result};
 
 /// Arguments of `undertone recover`.
 #[derive(Debug, clap::Args)]
-pub struct RecoverArgs {}
+pub struct RecoverArgs {
+    /// Which session [default: every interrupted one]
+    session: Option<String>,
+}
 
-/// Runs the command.
+/// Runs the command: prints the id of each session that was recovered.
 ///
 /// # Errors
-/// As told by what it does.
-pub fn run(_args: &RecoverArgs, _cx: &Context) -> Result<()> {
-    Ok(())
+/// What the vault gives; the interrupted parts stay where they are then.
+pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
+    let vault = cx.vault()?;
+    cx.shut_in(&[&vault.identity_path()], &[]);
+    let ids: Vec<SessionId> = match &args.session {
+        Some(name) => vec![vault.find(name)?],
+        None => vault
+            .sessions()?
+            .into_iter()
+            .filter(|entry| entry.state == State::Interrupted)
+            .map(|entry| entry.id)
+            .collect(),
+    };
+    if ids.is_empty() {
+        cx.say("No session is interrupted.");
+        return if cx.json { cx.print_json(&ids) } else { Ok(()) };
+    }
+    let unlocked = cx.unlock()?;
+    let mut saved = Vec::new();
+    for id in ids {
+        unlocked.recover(&id, cx.now())?;
+        let seconds = measure(&unlocked, &id)?;
+        cx.say(&format!(
+            "Session {id}: {} were recovered.",
+            super::terminal::in_words(std::time::Duration::from_secs_f64(seconds))
+        ));
+        if !cx.json {
+            cx.print(&id.to_string())?;
+        }
+        saved.push(serde_json::json!({ "session": id, "duration_s": seconds }));
+    }
+    cx.say("Next: undertone transcribe");
+    if cx.json { cx.print_json(&saved) } else { Ok(()) }
+}
+
+/// Plays the recovered sound through to learn its length, and notes it.
+fn measure(unlocked: &Unlocked, id: &SessionId) -> Result<f64> {
+    let session = unlocked.session(id)?;
+    if !session.has(sound::AUDIO) {
+        return Ok(0.0);
+    }
+    let mut frames = sound::open(&session)?;
+    let rate = f64::from(frames.spec().sample_rate.max(1));
+    let mut block = Vec::new();
+    let mut count = 0u64;
+    loop {
+        block.clear();
+        match frames.read(&mut block, 48_000) {
+            Ok(0) => break,
+            Ok(read) => count += read as u64,
+            // The last block was cut in the middle: what came before is whole.
+            Err(error) if error.kind() == Kind::Damaged => break,
+            Err(error) => return Err(error),
+        }
+    }
+    drop(frames);
+    let seconds = count as f64 / rate;
+    session
+        .update(|manifest| manifest.duration_s = Some(seconds))
+        .map_err(|error| {
+            Error::new(
+                error.kind(),
+                format!("{} The session itself is recovered.", error.sentence()),
+            )
+        })?;
+    Ok(seconds)
 }

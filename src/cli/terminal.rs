@@ -68,6 +68,19 @@ pub fn wrap(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Text from a file as it may be printed: control characters, which could steer the terminal or
+/// reorder what is read, become `�`.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let steers = c.is_control()
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if steers { '\u{fffd}' } else { c }
+        })
+        .collect()
+}
+
 /// Prints an error as a person reads it: the sentence, then what to do.
 pub fn complain(error: &Error) {
     let red = on_stderr(AnsiColor::Red.on_default().bold());

@@ -1,16 +1,281 @@
-//! `undertone transcribe`.
+//! `undertone transcribe`: writes down what was said in a session.
 
-use super::Context;
-use crate::Result;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::{Context, TOOL, sound, terminal};
+use crate::model::Installed;
+use crate::speech::{self, Decoding, ENGINE, Engine, Heard, Progress};
+use crate::transcript::{self, AssembleInput, Gap, Transcript};
+use crate::vault::{Event, Manifest, ModelInfo, OpenSession, SessionId};
+use crate::{Error, Kind, Result};
+
+/// Name of the transcript inside a session.
+pub const TRANSCRIPT: &str = "transcript.json";
 
 /// Arguments of `undertone transcribe`.
 #[derive(Debug, clap::Args)]
-pub struct TranscribeArgs {}
+pub struct TranscribeArgs {
+    /// Which session: its id, the beginning of its id, or `last`
+    #[arg(default_value = "last")]
+    session: String,
+    /// The speech model, such as base [default: the best installed for this machine]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// The language spoken, such as en or de [default: found out]
+    #[arg(long, value_name = "CODE", value_parser = language)]
+    language: Option<String>,
+    /// A text file with names and words to expect, one a line
+    #[arg(long, value_name = "FILE")]
+    vocabulary: Option<PathBuf>,
+    /// Follow this many hypotheses at once: slower, a little more accurate
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    beam: u8,
+    /// Compute with this many threads [default: the machine's, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: Option<u8>,
+}
 
-/// Runs the command.
+fn language(text: &str) -> Result<String, String> {
+    let known = whisper_rs::get_lang_id(text).is_some_and(|id| id >= 0);
+    if known && text.len() <= 3 {
+        Ok(text.to_owned())
+    } else {
+        Err("this is no language code that Whisper knows; it takes codes such as en, de, fr".into())
+    }
+}
+
+/// Runs the command: the transcript is sealed in the session, its id is printed.
 ///
 /// # Errors
-/// As told by what it does.
-pub fn run(_args: &TranscribeArgs, _cx: &Context) -> Result<()> {
+/// What the vault, the model and the sound give. An earlier transcript stays until the new one
+/// is whole, also on Ctrl-C.
+pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
+    let vault = cx.vault()?;
+    let id = vault.find(&args.session)?;
+    let vocabulary = match &args.vocabulary {
+        Some(path) => Some(speech::vocabulary(&read_small(path)?)?),
+        None => None,
+    };
+    cx.shut_in(&[&vault.identity_path()], &[]);
+    let installed = find_model(args, cx)?;
+    let (unlocked, session) = cx.open_id(&id)?;
+    let manifest = session.manifest()?;
+    let started = Instant::now();
+    let mut engine = Engine::load(&installed.path, &installed.name)?;
+    let decoding = Decoding {
+        language: args.language.clone(),
+        vocabulary,
+        threads: args.threads.map_or_else(speech::threads, usize::from),
+        beam: usize::from(args.beam),
+    };
+    let heard = hear(&session, &manifest, &mut engine, &decoding, cx)?;
+    drop(engine);
+    let transcript = assemble(id, &manifest, &installed, heard, cx);
+    save(&session, &transcript, &installed)?;
+    unlocked
+        .vault()
+        .note(Event::TranscriptWritten, Some(&id), cx.now())?;
+    tell(&transcript, started, cx);
+    if cx.json {
+        cx.print_json(&serde_json::json!({
+            "session": id,
+            "duration_s": transcript.session.duration,
+            "turns": transcript.turns.len(),
+            "words": words(&transcript).count(),
+            "suspect_words": words(&transcript).filter(|word| word.suspect).count(),
+            "language": transcript.language,
+            "model": transcript.model,
+            "separation": transcript.separation,
+        }))
+    } else {
+        cx.print(&id.to_string())
+    }
+}
+
+fn find_model(args: &TranscribeArgs, cx: &Context) -> Result<Installed> {
+    let store = cx.models();
+    let installed = match &args.model {
+        Some(name) => store.find(Some(name))?,
+        None => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let chosen = store.choose(args.language.as_deref(), cores)?;
+            store.find(Some(&chosen.name))?
+        }
+    };
+    if let Some(language) = &args.language
+        && !installed.languages.hold(language)
+    {
+        return Err(Error::new(
+            Kind::Model,
+            format!("The model {} knows English only.", installed.name),
+        )
+        .hint("undertone transcribe --model base")
+        .hint("undertone model list"));
+    }
+    Ok(installed)
+}
+
+fn hear(
+    session: &OpenSession,
+    manifest: &Manifest,
+    engine: &mut Engine,
+    decoding: &Decoding,
+    cx: &Context,
+) -> Result<Heard> {
+    let mut listening = Some(cx.progress("Listening"));
+    let mut writing = None;
+    let length = manifest.duration_s.unwrap_or(0.0);
+    let heard = speech::transcribe(
+        &|| sound::open_for_speech(session),
+        engine,
+        decoding,
+        cx.cancel(),
+        &mut |progress| match progress {
+            Progress::Listening { seconds } => {
+                if let Some(bar) = &mut listening {
+                    bar.at(seconds / length.max(seconds).max(1.0));
+                }
+            }
+            Progress::Writing { done, total } => {
+                if let Some(bar) = listening.take() {
+                    bar.finish();
+                }
+                writing
+                    .get_or_insert_with(|| cx.progress("Writing down"))
+                    .at(done / total.max(0.001));
+            }
+        },
+    );
+    if let Some(bar) = listening.or(writing) {
+        bar.finish();
+    }
+    heard.map_err(|error| match error.kind() {
+        Kind::Cancelled => Error::new(
+            Kind::Cancelled,
+            "Stopped. The recording, and an earlier transcript if there is one, are untouched.",
+        )
+        .hint("undertone transcribe"),
+        _ => error,
+    })
+}
+
+fn assemble(
+    id: SessionId,
+    manifest: &Manifest,
+    installed: &Installed,
+    heard: Heard,
+    cx: &Context,
+) -> Transcript {
+    let speakers = manifest
+        .channels
+        .iter()
+        .map(|channel| {
+            let role = match channel.role {
+                crate::vault::Role::Therapist => transcript::Role::Therapist,
+                crate::vault::Role::Client => transcript::Role::Client,
+            };
+            transcript::Speaker {
+                id: role.id().to_owned(),
+                channel: u8::try_from(channel.channel + 1).unwrap_or(u8::MAX),
+                role,
+            }
+        })
+        .collect();
+    transcript::assemble(AssembleInput {
+        session: transcript::Session {
+            id: id.to_string(),
+            started: Some(manifest.created),
+            duration: heard.duration,
+            sample_rate: manifest.sample_rate,
+            title: manifest.title.clone(),
+            client_code: manifest.client_code.clone(),
+        },
+        language: heard.language,
+        model: transcript::Model {
+            name: installed.name.clone(),
+            sha256: installed.sha256.clone(),
+            engine: ENGINE.to_owned(),
+        },
+        speakers,
+        channels: heard.channels,
+        separation: heard.separation,
+        gaps: manifest
+            .gaps
+            .iter()
+            .map(|gap| Gap {
+                start: gap.start_s,
+                duration: gap.duration_s,
+                reason: gap.reason.clone(),
+            })
+            .collect(),
+        created: cx.now(),
+        tool: TOOL.to_owned(),
+    })
+}
+
+fn save(session: &OpenSession, transcript: &Transcript, installed: &Installed) -> Result<()> {
+    let bytes = zeroize::Zeroizing::new(
+        serde_json::to_vec(transcript)
+            .map_err(|_| Error::new(Kind::Internal, "The transcript cannot be written."))?,
+    );
+    session.put_with(TRANSCRIPT, &bytes, |manifest| {
+        manifest.model = Some(ModelInfo {
+            name: installed.name.clone(),
+            sha256: installed.sha256.clone(),
+        });
+    })?;
+    // What was found in the old words does not hold for the new ones.
+    if session.has(super::analyze::ANALYSIS) {
+        session.remove(super::analyze::ANALYSIS)?;
+    }
     Ok(())
+}
+
+fn words(transcript: &Transcript) -> impl Iterator<Item = &speech::Word> {
+    transcript.turns.iter().flat_map(|turn| &turn.words)
+}
+
+/// What came of it, and what to look at twice.
+fn tell(transcript: &Transcript, started: Instant, cx: &Context) {
+    let suspects = words(transcript).filter(|word| word.suspect).count();
+    cx.say(&format!(
+        "Written down with {} in {}: {} words in {} turns.",
+        transcript.model.name,
+        terminal::in_words(started.elapsed()),
+        words(transcript).count(),
+        transcript.turns.len(),
+    ));
+    if suspects > 0 {
+        cx.say(&format!(
+            "{suspects} words are marked: the model may have invented them."
+        ));
+    }
+    if words(transcript).next().is_none() {
+        cx.warn("No words were found. Was anything said? Try: undertone check");
+    }
+    for channel in &transcript.separation.channels {
+        if let Some(bleed) = channel.bleed_db.filter(|bleed| *bleed > -6.0) {
+            cx.warn(&format!(
+                "On channel {} the other voice is only {:.0} dB quieter than at its own \
+                 microphone: who said what is less certain.",
+                channel.channel, -bleed
+            ));
+        }
+    }
+    cx.say("Next: undertone show");
+}
+
+/// Reads a small file the person named.
+fn read_small(path: &Path) -> Result<Vec<u8>> {
+    const LARGEST: u64 = 65_537;
+    let failed = |error: std::io::Error| Error::io("reading", path, &error);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(LARGEST)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
 }

@@ -36,7 +36,7 @@ impl Languages {
 }
 
 /// A digest under which a model is accepted, and who vouches for it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// SHA-256, 64 lower-case hexadecimal digits.
     pub sha256: String,
@@ -45,7 +45,7 @@ pub struct Digest {
 }
 
 /// One known model.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its name, such as `base.en`.
     pub name: String,

@@ -18,6 +18,7 @@
 mod audit;
 mod delete;
 mod folder;
+mod handover;
 mod id;
 mod keys;
 mod list;
@@ -39,6 +40,7 @@ mod vault_folder;
 mod testing;
 
 pub use audit::{AuditReport, Event};
+pub use handover::Handover;
 pub use id::SessionId;
 pub use keys::{MAX_WORK_FACTOR, WORK_FACTOR};
 pub use list::{SessionEntry, SessionFile, State};

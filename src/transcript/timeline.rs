@@ -1,0 +1,217 @@
+//! The order in which a transcript is read: turns, silences and gaps by time, and how each turn
+//! stands to the other speaker's. Used by every form that a person reads.
+
+use super::text::{Names, clean, length};
+use super::{Gap, OVERLAP_SECONDS, Pause, Transcript, Turn};
+
+/// Shortest silence that is shown between turns, in seconds.
+pub const SHOWN_PAUSE_SECONDS: f64 = 3.0;
+
+/// Something on the page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Item<'a> {
+    Turn(&'a Turn, Place),
+    Pause(&'a Pause),
+    Gap(&'a Gap),
+}
+
+/// How a turn stands to the other speaker's talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has the floor.
+    Alone,
+    /// It begins while the other still talks.
+    Overlapping,
+    /// A short answer inside the other's turn.
+    Backchannel,
+}
+
+/// Everything in order of start. Turns without a word that can be shown are left out.
+pub(crate) fn items(transcript: &Transcript) -> Vec<Item<'_>> {
+    let mut items: Vec<(f64, Item<'_>)> = Vec::new();
+    let mut open: Vec<(&str, f64)> = Vec::new();
+    for turn in &transcript.turns {
+        let begun = turn.start + OVERLAP_SECONDS;
+        let inside = open
+            .iter()
+            .any(|(speaker, end)| *speaker != turn.speaker && *end >= begun);
+        let place = if turn.backchannel {
+            Place::Backchannel
+        } else if inside && at_once(transcript, turn) {
+            Place::Overlapping
+        } else {
+            Place::Alone
+        };
+        if turn.words.iter().any(|word| !clean(&word.text).is_empty()) {
+            items.push((turn.start, Item::Turn(turn, place)));
+        }
+        open.retain(|(speaker, end)| *speaker != turn.speaker && *end > turn.start);
+        open.push((&turn.speaker, turn.end));
+    }
+    for pause in &transcript.pauses {
+        if pause.end - pause.start >= SHOWN_PAUSE_SECONDS {
+            items.push((pause.start, Item::Pause(pause)));
+        }
+    }
+    items.extend(
+        transcript
+            .gaps
+            .iter()
+            .map(|gap| (gap.start, Item::Gap(gap))),
+    );
+    items.sort_by(|a, b| a.0.total_cmp(&b.0));
+    items.into_iter().map(|(_, item)| item).collect()
+}
+
+/// Whether the sound says so too: both were heard at once while the turn lasted.
+fn at_once(transcript: &Transcript, turn: &Turn) -> bool {
+    let first = transcript
+        .overlaps
+        .partition_point(|span| span.end <= turn.start);
+    transcript
+        .overlaps
+        .get(first)
+        .is_some_and(|span| span.start < turn.end)
+}
+
+/// What stands in front of a turn's words, if anything.
+pub(crate) fn remark(turn: &Turn, place: Place, names: &Names<'_>) -> Option<String> {
+    match place {
+        Place::Alone => None,
+        Place::Overlapping => Some("(overlapping)".into()),
+        Place::Backchannel => Some(format!("(while {} speaks)", names.other(&turn.speaker))),
+    }
+}
+
+/// `· 4 s of silence ·`
+pub(crate) fn silence(pause: &Pause) -> String {
+    format!("· {} of silence ·", length(pause.end - pause.start))
+}
+
+/// `· 12 s not recorded: off the record ·`
+pub(crate) fn missing(gap: &Gap) -> String {
+    let reason = clean(&gap.reason);
+    let length = length(gap.duration);
+    if reason.is_empty() {
+        format!("· {length} not recorded ·")
+    } else {
+        format!("· {length} not recorded: {reason} ·")
+    }
+}
+
+/// What stands above a transcript.
+pub(crate) struct Heading {
+    /// The session's title, or a general one.
+    pub(crate) title: String,
+    /// What is what: a name and a value each.
+    pub(crate) facts: Vec<(&'static str, String)>,
+    /// Sentences a reader must know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// The heading. The client's code is not part of it: a page that is passed on should not carry
+/// more than the reader asked for.
+pub(crate) fn heading(transcript: &Transcript, names: &Names<'_>, suspect: &str) -> Heading {
+    let title = clean(transcript.session.title.as_deref().unwrap_or_default());
+    let mut facts = Vec::new();
+    if let Some(started) = transcript.session.started {
+        facts.push(("Date", moment(started)));
+    }
+    facts.push(("Length", length(transcript.session.duration)));
+    let speakers: Vec<String> = transcript
+        .speakers
+        .iter()
+        .map(|s| format!("{} (channel {})", names.name(&s.id), s.channel))
+        .collect();
+    facts.push(("Speakers", speakers.join(", ")));
+    facts.push((
+        "Written by",
+        format!(
+            "model {} ({}), {}, {}",
+            clean(&transcript.model.name),
+            clean(&transcript.model.engine),
+            clean(&transcript.tool),
+            transcript.created.strftime("%Y-%m-%d")
+        ),
+    ));
+
+    let mut notes = vec![
+        "Confidential. Written by a speech model, not checked by a person: words may be wrong or \
+         missing."
+            .to_owned(),
+    ];
+    let words = transcript.turns.iter().flat_map(|turn| &turn.words);
+    let count = words.filter(|word| word.suspect).count();
+    if count > 0 {
+        let words = if count == 1 { "word" } else { "words" };
+        notes.push(format!(
+            "{count} {words} marked like {suspect} may have been made up by the model and not said."
+        ));
+    }
+    Heading {
+        title: if title.is_empty() {
+            "Session transcript".into()
+        } else {
+            title
+        },
+        facts,
+        notes,
+    }
+}
+
+fn moment(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::transcript::testing::{sample, say, session};
+
+    fn kinds(transcript: &Transcript) -> Vec<&'static str> {
+        items(transcript)
+            .iter()
+            .map(|item| match item {
+                Item::Turn(_, Place::Alone) => "turn",
+                Item::Turn(_, Place::Overlapping) => "overlapping",
+                Item::Turn(_, Place::Backchannel) => "backchannel",
+                Item::Pause(_) => "pause",
+                Item::Gap(_) => "gap",
+            })
+            .collect()
+    }
+
+    #[test]
+    fn silences_stand_between_the_turns_they_part() {
+        let found = kinds(&sample());
+        assert_eq!(
+            found,
+            [
+                "turn",
+                "turn",
+                "pause",
+                "turn",
+                "turn",
+                "backchannel",
+                "overlapping"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_who_comes_in_is_marked_as_overlapping() {
+        let client = say(0.0, "I do not want to talk about my father again today");
+        let t = session(9.0, say(1.0, "But last week you said"), client);
+        assert_eq!(kinds(&t), ["turn", "overlapping"]);
+    }
+
+    #[test]
+    fn the_heading_warns_of_suspect_words_only_where_there_are_some() {
+        let t = sample();
+        let with = heading(&t, &Names::of(&t), "[?word]");
+        assert!(with.notes.iter().any(|note| note.contains("[?word]")));
+        let t = session(9.0, say(0.0, "Hello there."), Vec::new());
+        assert_eq!(heading(&t, &Names::of(&t), "[?word]").notes.len(), 1);
+    }
+}

@@ -80,13 +80,20 @@ struct Findings {
     devices: Vec<Device>,
 }
 
-/// Collects the checks of one area.
-struct Area<'a> {
+/// Collects the checks, area by area.
+#[derive(Default)]
+struct Area {
     name: &'static str,
-    checks: &'a mut Vec<Check>,
+    checks: Vec<Check>,
 }
 
-impl Area<'_> {
+impl Area {
+    /// Goes on to the next area.
+    fn called(&mut self, name: &'static str) -> &mut Area {
+        self.name = name;
+        self
+    }
+
     fn say(&mut self, name: &str, state: Word, sentence: impl Into<String>) -> &mut Check {
         self.checks.push(Check {
             area: self.name,
@@ -117,21 +124,18 @@ impl Check {
 /// # Errors
 /// [`crate::Kind::Disk`] if the findings cannot be printed. What is found is no error.
 pub fn run(_args: &DoctorArgs, cx: &Context) -> Result<()> {
-    let mut checks = Vec::new();
-    let mut area = |name| Area {
-        name,
-        checks: &mut checks,
-    };
+    let mut area = Area::default();
     // The sound server is reached by a local socket, which the second phase takes away.
     let listed = devices::list();
-    sound(&mut area("Sound"), &listed);
+    sound(area.called("Sound"), &listed);
     cx.shut_in(&[], &[]);
-    models(&mut area("Speech model"), &cx.models());
-    vault(&mut area("Vault"), cx);
+    models(area.called("Speech model"), &cx.models());
+    vault(area.called("Vault"), cx);
     let protections = lockdown::status();
-    storage(&mut area("Disk"), cx, &protections);
-    machine(&mut area("Machine"));
-    protection(&mut area("Protection"), &protections);
+    storage(area.called("Disk"), cx, &protections);
+    machine(area.called("Machine"));
+    protection(area.called("Protection"), &protections);
+    let checks = area.checks;
     let count = |word| checks.iter().filter(|c| c.state == word).count();
     let findings = Findings {
         tool: TOOL,
@@ -593,12 +597,9 @@ mod tests {
     }
 
     fn told(fill: impl FnOnce(&mut Area)) -> Vec<Check> {
-        let mut checks = Vec::new();
-        fill(&mut Area {
-            name: "Sound",
-            checks: &mut checks,
-        });
-        checks
+        let mut area = Area::default();
+        fill(area.called("Sound"));
+        area.checks
     }
 
     #[test]

@@ -190,7 +190,7 @@ fn sound(area: &mut Area, listed: &Result<Vec<Device>>) {
             .say(
                 "devices",
                 Word::Ok,
-                format!("{n} inputs, {good} of them microphones with two channels{through}."),
+                format!("Inputs{through}: {n}. With two channels, as two people need: {good}."),
             )
             .next("undertone check"),
     };
@@ -410,8 +410,8 @@ fn storage(area: &mut Area, cx: &Context, protections: &lockdown::Report) {
         }
     };
     use disk::Encryption;
-    let advice = "Sessions are sealed anyway; an encrypted disk also covers swap, exports and \
-                  temporary files.";
+    let advice = "Switch on disk encryption: sessions are sealed without it, but it also covers \
+                  swap, exports and temporary files.";
     match disk::encryption(&cx.vault_dir) {
         Encryption::On => area.say("encryption", Word::Ok, "The vault's disk is encrypted."),
         Encryption::InMemory => area
@@ -496,7 +496,12 @@ fn protection(area: &mut Area, report: &lockdown::Report) {
             lockdown::State::NotEnforced if BACK_DOORS.contains(&item.name) => Word::Look,
             lockdown::State::NotEnforced => Word::Missing,
         };
-        let check = area.say(item.name, state, item.sentence.clone());
+        let sentence = if BACK_DOORS.contains(&item.name) {
+            format!("{} ({})", item.sentence, item.name)
+        } else {
+            item.sentence.clone()
+        };
+        let check = area.say(item.name, state, sentence);
         check.found_by = Some(item.found_by.clone());
         match (state, item.name) {
             (Word::Ok, _) => {}

@@ -168,7 +168,7 @@ fn sound(area: &mut Area, listed: &Result<Vec<Device>>) {
         }
     };
     let host = all.first().map(|device| device.host.as_str());
-    let through = host.map_or_else(String::new, |host| format!(", through {host}"));
+    let through = host.map_or_else(String::new, |host| format!(", through {host},"));
     let usable =
         |device: &&Device| device.channels >= 2 && !device.warnings.contains(&Warning::Monitor);
     let good = all.iter().filter(usable).count();
@@ -176,13 +176,13 @@ fn sound(area: &mut Area, listed: &Result<Vec<Device>>) {
         (0, _) => area
             .say("devices", Word::Missing, "No microphone was found.")
             .next("Connect one with two channels, then: undertone devices"),
-        (n, 0) => area
+        (_, 0) => area
             .say(
                 "devices",
                 Word::Look,
                 format!(
-                    "None of the {n} inputs is a microphone with two channels{through}: two \
-                     people could not be told apart."
+                    "No input{through} is a microphone with two channels: two people could not \
+                     be told apart."
                 ),
             )
             .next("undertone devices"),
@@ -190,7 +190,9 @@ fn sound(area: &mut Area, listed: &Result<Vec<Device>>) {
             .say(
                 "devices",
                 Word::Ok,
-                format!("Inputs{through}: {n}. With two channels, as two people need: {good}."),
+                format!(
+                    "Inputs{through} in all: {n}. With two channels, as two people need: {good}."
+                ),
             )
             .next("undertone check"),
     };
@@ -612,7 +614,11 @@ mod tests {
         let all = vec![device("room.monitor", 2, true, vec![Warning::Monitor])];
         let checks = told(|area| sound(area, &Ok(all)));
         assert_eq!(checks[0].state, Word::Look);
-        assert!(checks[0].sentence.contains("None of the 1"));
+        assert!(
+            checks[0]
+                .sentence
+                .contains("No input, through pulseaudio, is")
+        );
         assert!(checks[1].sentence.contains("Not a microphone"));
         let good = vec![device("usb", 2, true, vec![])];
         let checks = told(|area| sound(area, &Ok(good)));

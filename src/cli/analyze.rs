@@ -1,7 +1,9 @@
 //! `undertone analyze`: gathers the facts of a session.
 
-use super::Context;
-use crate::Result;
+use super::{Context, TOOL, terminal, written};
+use crate::rupture::{Analysis, facts};
+use crate::vault::Event;
+use crate::{Error, Kind, Result};
 
 /// Name of the analysis inside a session.
 pub const ANALYSIS: &str = "analysis.json";
@@ -14,11 +16,31 @@ pub struct AnalyzeArgs {
     session: String,
 }
 
-/// Runs the command.
+/// Runs the command: seals the analysis in the session and tells it.
 ///
 /// # Errors
-/// As told by what it does.
-pub fn run(args: &AnalyzeArgs, _cx: &Context) -> Result<()> {
-    let _ = &args.session;
+/// [`Kind::NotFound`] if the session is not transcribed; what the vault gives.
+pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
+    let vault = cx.vault()?;
+    let id = vault.find(&args.session)?;
+    cx.shut_in(&[&vault.identity_path()], &[]);
+    let (unlocked, session) = cx.open_id(&id)?;
+    let transcript = written::read(&session)?;
+    let digest = written::digest(&session)?;
+    let analysis = Analysis::of(&transcript, digest, cx.now(), TOOL);
+    let bytes = zeroize::Zeroizing::new(
+        serde_json::to_vec(&analysis)
+            .map_err(|_| Error::new(Kind::Internal, "The analysis cannot be written."))?,
+    );
+    session.put(ANALYSIS, &bytes)?;
+    unlocked
+        .vault()
+        .note(Event::AnalysisWritten, Some(&id), cx.now())?;
+    if cx.json {
+        return cx.print_json(&analysis);
+    }
+    for line in facts::tell(&analysis.facts, terminal::columns()) {
+        cx.print(&line)?;
+    }
     Ok(())
 }

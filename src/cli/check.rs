@@ -36,7 +36,11 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
     cx.shut_in_files(&readable, &[]);
     let mut source = CpalSource::find(args.device.as_deref())?;
     import::two_channels(source.spec()).or_else(|error| {
-        if source.spec().channels > 2 { Ok(()) } else { Err(error) }
+        if source.spec().channels > 2 {
+            Ok(())
+        } else {
+            Err(error)
+        }
     })?;
     let name = source.name().to_owned();
     let mut stream = source.start()?;
@@ -73,7 +77,10 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
     }
     for (who, channel) in ["Therapist", "Client"].iter().zip(&measures.channels) {
         let bleed = channel.bleed_db.map_or_else(String::new, |bleed| {
-            format!(", the other voice {:.0} dB below their own microphone", -bleed)
+            format!(
+                ", the other voice {:.0} dB below their own microphone",
+                -bleed
+            )
         });
         cx.print(&format!(
             "{who}: speech {:.0} dBFS, peak {:.0} dBFS, room {:.0} dBFS{bleed}",

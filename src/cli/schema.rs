@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::Context;
-use crate::{Result, transcript};
+use crate::{Result, rupture, transcript};
 
 /// Arguments of `undertone schema`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,6 @@ pub fn run(args: &SchemaArgs, cx: &Context) -> Result<()> {
     cx.shut_in(&[], &[]);
     cx.print_json(&match args.of {
         Kind::Transcript => transcript::schema(),
-        Kind::Analysis => serde_json::Value::Null,
+        Kind::Analysis => rupture::schema(),
     })
 }

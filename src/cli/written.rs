@@ -1,6 +1,8 @@
 //! A session's transcript, as it comes out of the vault.
 
 use super::transcribe::TRANSCRIPT;
+use sha2::{Digest, Sha256};
+
 use crate::transcript::{self, Transcript};
 use crate::vault::OpenSession;
 use crate::{Error, Kind, Result};
@@ -22,4 +24,13 @@ pub fn read(session: &OpenSession) -> Result<Transcript> {
         .hint(format!("undertone transcribe {}", session.id())));
     }
     transcript::parse(session.stream(TRANSCRIPT)?, LARGEST)
+}
+
+/// SHA-256 of a session's transcript, as hexadecimal digits: an analysis says what it was made of.
+///
+/// # Errors
+/// As [`read`].
+pub fn digest(session: &OpenSession) -> Result<Option<String>> {
+    let bytes = session.read(TRANSCRIPT, LARGEST)?;
+    Ok(Some(hex::encode(Sha256::digest(&bytes))))
 }

@@ -57,7 +57,11 @@ impl Meters {
             kept.rms_dbfs = kept.rms_dbfs.max(level.rms_dbfs);
             kept.clipped += level.clipped;
         }
-        let due = if self.redrawn { self.drawn.elapsed() >= REDRAW } else { self.told.elapsed() >= TELL };
+        let due = if self.redrawn {
+            self.drawn.elapsed() >= REDRAW
+        } else {
+            self.told.elapsed() >= TELL
+        };
         if self.quiet || !due {
             return;
         }
@@ -105,7 +109,9 @@ impl Meters {
 fn meter(level: &Level) -> String {
     let share = (level.peak_dbfs - BOTTOM) / -BOTTOM;
     let full = (share.clamp(0.0, 1.0) * CELLS as f32).round() as usize;
-    let bar: String = (0..CELLS).map(|cell| if cell < full { '█' } else { '·' }).collect();
+    let bar: String = (0..CELLS)
+        .map(|cell| if cell < full { '█' } else { '·' })
+        .collect();
     if level.clipped > 0 {
         format!("{bar} CLIP")
     } else if level.peak_dbfs < -90.0 {

@@ -15,9 +15,7 @@ use crate::audio::capture::{CaptureSource, CpalSource};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{
-    Beginning, ChannelInfo, GapInfo, NewSession, Origin, Role, SessionId, Vault,
-};
+use crate::vault::{Beginning, ChannelInfo, GapInfo, NewSession, Origin, Role, SessionId, Vault};
 use crate::{Error, Kind, Result};
 use live::{End, Live};
 use meters::Meters;
@@ -103,7 +101,8 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
             disk_full = meters.free.is_some_and(|free| free < LEAST_TO_GO_ON);
         }
         if disk_full || sofar.seconds >= longest {
-            cx.cancel().store(true, std::sync::atomic::Ordering::Relaxed);
+            cx.cancel()
+                .store(true, std::sync::atomic::Ordering::Relaxed);
         }
         meters.draw(&watch.levels, sofar);
     });

@@ -146,12 +146,11 @@ fn quietest(features: &Features, channel: usize, within: Span) -> f64 {
         .map_or(within.end, |frame| frame as f64 / FRAME_RATE)
 }
 
+/// Takes a channel's filled window: channel, window, its sound.
+type Ready<'a> = dyn FnMut(usize, &Window, &[f32]) -> Result<()> + 'a;
+
 /// Reads the sound once and hands each window over as soon as its last piece has gone by.
-fn fill(
-    frames: &mut dyn Frames,
-    plans: &[Vec<Window>],
-    ready: &mut dyn FnMut(usize, &Window, &[f32]) -> Result<()>,
-) -> Result<()> {
+fn fill(frames: &mut dyn Frames, plans: &[Vec<Window>], ready: &mut Ready) -> Result<()> {
     let width = plans.len();
     let mut block: Vec<f32> = Vec::new();
     let mut sounds: Vec<Vec<f32>> = vec![Vec::new(); width];

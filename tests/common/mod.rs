@@ -1,3 +1,5 @@
 //! What several integration tests need.
+#![allow(dead_code)]
 
+pub mod desk;
 pub mod pulse;

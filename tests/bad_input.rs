@@ -1,0 +1,196 @@
+//! Bad input gets a clear error, the right exit code, and loses nothing.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::desk::{Desk, session};
+use undertone::audio::{Memory, Spec, wav};
+use undertone::vault::{Beginning, Origin, SessionId, Vault};
+
+/// Half a second of two tones in a WAV file.
+fn tones(channels: u16) -> Vec<u8> {
+    let samples: Vec<f32> = (0..8_000 * usize::from(channels))
+        .map(|n| 0.3 * (n as f32 * 0.07).sin())
+        .collect();
+    let spec = Spec {
+        sample_rate: 16_000,
+        channels,
+        frames: Some(8_000),
+    };
+    let mut bytes = Vec::new();
+    wav::write(
+        &mut bytes,
+        spec,
+        &mut Memory::new(samples, 16_000, channels),
+    )
+    .unwrap();
+    bytes
+}
+
+#[test]
+fn a_file_that_is_no_session_is_refused_and_nothing_is_left_in_the_vault() {
+    let desk = Desk::new();
+    let flac = std::fs::read(session()).unwrap();
+    let hostile = {
+        let mut bytes = tones(2);
+        bytes[40..44].copy_from_slice(&[0xff; 4]);
+        bytes[22] = 0xff;
+        bytes
+    };
+    // File, its bytes, the exit code, what the sentence must say.
+    let cases: [(&str, Vec<u8>, i32, &str); 6] = [
+        ("mono.wav", tones(1), 2, "channel"),
+        ("empty.wav", Vec::new(), 4, "empty"),
+        (
+            "words.mp3",
+            b"no sound at all, only words".to_vec(),
+            4,
+            "sound",
+        ),
+        (
+            "cut.flac",
+            flac[..flac.len() / 2].to_vec(),
+            7,
+            "Nothing was imported",
+        ),
+        (
+            "cut.wav",
+            tones(2)[..9_000].to_vec(),
+            7,
+            "Nothing was imported",
+        ),
+        ("hostile.wav", hostile, 0, ""),
+    ];
+    for (name, bytes, code, says) in cases {
+        let file = desk.path(name);
+        std::fs::write(&file, bytes).unwrap();
+        let output = desk.undertone(&["import", file.to_str().unwrap()]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{name} was taken in");
+        assert!(!words.contains("defect"), "{name}: {words}");
+        if code != 0 {
+            assert_eq!(output.status.code(), Some(code), "{name}: {words}");
+            assert!(words.contains(says), "{name}: {words}");
+        }
+        assert_eq!(desk.done(&["sessions", "--json"]).trim(), "[]", "{name}");
+    }
+    let missing = desk.undertone(&["import", "not-there.wav"]);
+    assert_eq!(missing.status.code(), Some(3));
+    let file = desk.path("cut.flac");
+    desk.done(&["import", "--partial", file.to_str().unwrap()]);
+}
+
+#[test]
+fn a_wrong_passphrase_opens_nothing_and_says_so() {
+    let desk = Desk::new();
+    let file = session();
+    desk.done(&["import", file.to_str().unwrap()]);
+    let output = desk.undertone_with("something else", &["transcribe", "--model", "tiny.en"]);
+    assert_eq!(output.status.code(), Some(6));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("passphrase"), "{words}");
+    assert!(!words.contains("something else"));
+}
+
+#[test]
+fn an_altered_or_cut_recording_is_told_and_left_as_it_is() {
+    let desk = Desk::new();
+    let file = session();
+    let id = desk.done(&["import", file.to_str().unwrap()]);
+    let sealed = desk
+        .vault()
+        .join("sessions")
+        .join(id.trim())
+        .join("audio.flac.age");
+    let whole = std::fs::read(&sealed).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for bytes in [flipped, whole[..whole.len() / 2].to_vec()] {
+        std::fs::write(&sealed, &bytes).unwrap();
+        let output = desk.undertone(&["transcribe", "--model", "tiny.en"]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{words}");
+        assert_eq!(
+            std::fs::read(&sealed).unwrap(),
+            bytes,
+            "the file was touched"
+        );
+    }
+    std::fs::write(&sealed, whole).unwrap();
+    desk.done(&["transcribe", "--model", "tiny.en"]);
+}
+
+#[test]
+fn a_model_that_is_none_or_is_not_what_its_digest_says_is_refused() {
+    let desk = Desk::new();
+    let models = desk.path("models");
+    let name = models.to_str().unwrap();
+    let file = desk.path("ggml-base.bin");
+    std::fs::write(&file, b"lmgg and then nothing that is a model").unwrap();
+    let output = desk.undertone(&["--models", name, "model", "import", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(8));
+
+    let tiny = common::desk::models().join("ggml-tiny.en.bin");
+    desk.done(&["--models", name, "model", "import", tiny.to_str().unwrap()]);
+    desk.done(&["--models", name, "model", "verify", "tiny.en"]);
+    let installed = models.join("ggml-tiny.en.bin");
+    let mut bytes = std::fs::read(&installed).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&installed, bytes).unwrap();
+    let file = session();
+    desk.done(&["import", file.to_str().unwrap()]);
+    for arguments in [
+        &["--models", name, "model", "verify", "tiny.en"][..],
+        &["--models", name, "transcribe", "--model", "tiny.en"],
+    ] {
+        let output = desk.undertone(arguments);
+        assert_eq!(output.status.code(), Some(8), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_session_that_is_being_written_is_left_alone() {
+    let desk = Desk::new();
+    let vault = Vault::open(&desk.vault()).unwrap();
+    let now = "2026-02-03T10:00:00Z".parse().unwrap();
+    let id = SessionId::new(now, 7);
+    let writing = vault
+        .begin(
+            id,
+            Beginning {
+                created: now,
+                origin: Origin::Recorded,
+                title: None,
+                client_code: None,
+                sample_rate: 16_000,
+                channels: Vec::new(),
+                consent: None,
+                tool: "test".to_owned(),
+            },
+        )
+        .unwrap();
+    let id = id.to_string();
+    for arguments in [
+        &["delete", &id, "--yes"][..],
+        &["recover", &id],
+        &["transcribe", &id, "--model", "tiny.en"],
+    ] {
+        let output = desk.undertone(arguments);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(9), "{arguments:?}: {words}");
+    }
+    drop(writing);
+    assert!(desk.done(&["sessions"]).contains("INTERRUPTED"));
+}
+
+#[test]
+fn errors_are_told_in_json_too() {
+    let desk = Desk::new();
+    let output = desk.undertone(&["show", "last", "--json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "not-found");
+    assert!(error["error"]["next"].is_array());
+}

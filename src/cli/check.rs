@@ -1,13 +1,17 @@
 //! `undertone check`: listens to both microphones and tells what is wrong with them.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Context, record};
+use super::record::{self, End, Live, Meters, Notice, Patience};
+use super::{Context, terminal};
+use crate::audio::Frames;
 use crate::audio::capture::{CaptureSource, CpalSource};
-use crate::audio::import;
 use crate::audio::levels::check;
-use crate::audio::{Frames, Memory};
 use crate::{Error, Kind, Result, lockdown};
+
+/// How often levels are told where they cannot be redrawn.
+const PLAIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `undertone check`.
 #[derive(Debug, clap::Args)]
@@ -35,37 +39,31 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
     let readable: Vec<_> = cookies.iter().map(std::path::PathBuf::as_path).collect();
     cx.shut_in_files(&readable, &[]);
     let mut source = CpalSource::find(args.device.as_deref())?;
-    import::two_channels(source.spec()).or_else(|error| {
-        if source.spec().channels > 2 {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })?;
+    record::check_channels(source.spec(), args.therapist, args.client)?;
     let name = source.name().to_owned();
-    let mut stream = source.start()?;
+    let mut live = Live::new(
+        source.start()?,
+        (args.therapist, args.client),
+        Arc::clone(cx.cancel()),
+        Patience::default(),
+        Box::new(|notice| {
+            if notice == Notice::Stalled || notice == Notice::Gone {
+                cx.warn("No sound comes from the device. Is it plugged in?");
+            }
+        }),
+    )?;
     let _ = lockdown::second();
     cx.say(&format!(
-        "Listening to {name} for {} s. Speak one after the other, as you would sit.",
+        "Listening to {} for {} s. Speak one after the other, as you would sit.",
+        terminal::harmless(&name),
         args.seconds
     ));
-    let spec = stream.spec();
-    let mut samples = Vec::new();
-    let mut progress = cx.progress("Listening");
-    let (begun, length) = (Instant::now(), Duration::from_secs(u64::from(args.seconds)));
-    while begun.elapsed() < length && !cx.cancelled() {
-        stream.wait(Duration::from_millis(100));
-        stream.read(&mut samples);
-        progress.at(begun.elapsed().as_secs_f64() / length.as_secs_f64());
-    }
-    progress.finish();
+    let both = listen(&mut live, args.seconds, &mut Meters::new(cx, PLAIN))?;
     if cx.cancelled() {
         return Err(Error::new(Kind::Cancelled, "Stopped."));
     }
-    let heard = Memory::new(samples, spec.sample_rate, spec.channels);
-    let mut picked = import::select(heard, args.therapist, args.client)?;
-    let mut both = Vec::new();
-    while picked.read(&mut both, 48_000)? > 0 {}
+    let spec = live.spec();
+    drop(live);
     let measures = check::measure(&both, spec.sample_rate);
     let findings = check::judge(&measures);
     if cx.json {
@@ -95,4 +93,30 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         cx.say("Both microphones are fine. Next: undertone record");
     }
     Ok(())
+}
+
+/// Listens for some seconds of sound, showing the levels.
+fn listen(live: &mut Live<'_>, seconds: u32, meters: &mut Meters) -> Result<Vec<f32>> {
+    let rate = live.spec().sample_rate;
+    let wanted = rate as usize * seconds as usize;
+    let watch = live.watch();
+    let (mut both, mut heard) = (Vec::new(), 0);
+    while heard < wanted {
+        let most = (rate as usize / 10).min(wanted - heard);
+        let read = live.read(&mut both, most)?;
+        if read == 0 {
+            break;
+        }
+        heard += read;
+        let more = (wanted - heard).div_ceil(rate.max(1) as usize);
+        let head = format!("Listening, {more} s more");
+        meters.draw(&watch.borrow().levels, &head, "");
+    }
+    meters.clear();
+    if heard < wanted && watch.borrow().end != Some(End::Asked) {
+        return Err(
+            Error::new(Kind::Audio, "The device stopped giving sound.").hint("undertone devices")
+        );
+    }
+    Ok(both)
 }

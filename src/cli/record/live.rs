@@ -1,7 +1,8 @@
 //! The two chosen channels of a running capture, as frames that end when the recording ends.
 //!
-//! Everything that watches the sound (levels, the first ten seconds, a device that went quiet)
-//! sits here, before resampling, so that it sees what the device gave.
+//! Everything that watches the sound (levels, dead channels, a device that went quiet) sits here,
+//! before resampling, so that it sees what the device gave. It refuses to end a recording for a
+//! moment's trouble: it tells, waits some seconds, and only then gives up. Needs no terminal.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,72 +10,119 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::judge::{Judge, Spoilt};
 use crate::audio::capture::{CaptureStream, Complaint};
-use crate::audio::levels::check::{self, Finding};
 use crate::audio::levels::{Level, Meter};
 use crate::audio::{Frames, Spec};
 use crate::{Error, Kind, Result};
 
-/// A device that gives nothing for this long has stopped.
-const DEAD_AFTER: Duration = Duration::from_secs(2);
-/// The microphones are judged once, by this much sound, in seconds.
-const JUDGED_BY: usize = 10;
+/// How long a device may give nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// After this it is told.
+    pub tell: Duration,
+    /// After this the recording ends.
+    pub give_up: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            tell: Duration::from_secs(2),
+            give_up: Duration::from_secs(8),
+        }
+    }
+}
+
+/// What is left to come after the source was told to stop comes within this.
+const DRAIN: Duration = Duration::from_millis(500);
+/// At most so many marks are kept: a device that complains all day must not fill memory.
+const MARKS: usize = 1_000;
 
 /// Why a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The person, or the set length, ended it.
     Asked,
-    /// The source came to its end (a file).
+    /// The source came to its end: a file, or a device that closed.
     Source,
     /// The device went away or gave no more sound.
     Device,
 }
 
+/// Something to tell the person at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The device has given nothing for a while.
+    Stalled,
+    /// The system says that the device is gone.
+    Gone,
+    /// Sound comes again.
+    Back,
+    /// The system put another device in its place.
+    Changed,
+    /// The device lost sound by itself.
+    Overrun,
+    /// A microphone, or both, are of no use as they are.
+    Spoilt(Spoilt),
+}
+
 /// What is known while recording; shared with whoever draws.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Levels since they were last taken, a channel each.
+    /// Levels of the last block, a channel each.
     pub levels: Vec<Level>,
-    /// Stretches where sound was lost, as start and length in seconds.
+    /// Stretches where sound was lost and silence put in its place, as start and length in seconds.
     pub gaps: Vec<(f64, f64)>,
-    /// What is wrong with the microphones, once it was judged; taken out by the reader.
-    pub findings: Vec<Finding>,
+    /// Places where the device stalled or lost an unknown length, in seconds, with the reason.
+    pub marks: Vec<(f64, &'static str)>,
     /// Why it ended, once it did.
     pub end: Option<End>,
 }
 
 /// Two channels of a capture.
-pub struct Live {
+pub struct Live<'a> {
     stream: CaptureStream,
     picked: [usize; 2],
     stop: Arc<AtomicBool>,
+    patience: Patience,
+    tell: Box<dyn FnMut(Notice) + 'a>,
     meter: Meter,
-    first: Option<Vec<f32>>,
+    judge: Judge,
     raw: Vec<f32>,
+    /// Frames handed out.
+    position: u64,
+    complaints: u64,
+    troubled: bool,
     watch: Rc<RefCell<Watch>>,
 }
 
-impl Live {
+impl<'a> Live<'a> {
     /// Takes the channels `therapist` and `client` (counted from 1) of a running stream, until
-    /// `stop` becomes true.
+    /// `stop` becomes true; `tell` is called at once when something is the matter.
     ///
     /// # Errors
-    /// [`Kind::Audio`] if the device has no such channel, or both are the same.
+    /// [`Kind::Audio`] if the device has no such channel, [`Kind::Usage`] if both are the same.
     pub fn new(
         stream: CaptureStream,
-        therapist: u16,
-        client: u16,
+        (therapist, client): (u16, u16),
         stop: Arc<AtomicBool>,
-    ) -> Result<Live> {
+        patience: Patience,
+        tell: Box<dyn FnMut(Notice) + 'a>,
+    ) -> Result<Live<'a>> {
         check_channels(stream.spec(), therapist, client)?;
         Ok(Live {
+            judge: Judge::new(stream.spec().sample_rate),
             stream,
             picked: [usize::from(therapist - 1), usize::from(client - 1)],
             stop,
+            patience,
+            tell,
             meter: Meter::new(2),
-            first: Some(Vec::new()),
             raw: Vec::new(),
+            position: 0,
+            complaints: 0,
+            troubled: false,
             watch: Rc::default(),
         })
     }
@@ -85,23 +133,59 @@ impl Live {
         Rc::clone(&self.watch)
     }
 
+    fn seconds(&self) -> f64 {
+        self.position as f64 / f64::from(self.stream.spec().sample_rate)
+    }
+
+    fn mark(&self, reason: &'static str) {
+        let mut watch = self.watch.borrow_mut();
+        if watch.marks.len() < MARKS {
+            watch.marks.push((self.seconds(), reason));
+        }
+    }
+
     fn observe(&mut self, picked: &[f32]) {
         self.meter.push(picked);
         let rate = f64::from(self.stream.spec().sample_rate);
-        let mut watch = self.watch.borrow_mut();
-        watch.levels = self.meter.take();
-        watch.gaps = self
-            .stream
-            .gaps()
-            .iter()
-            .map(|gap| (gap.at_frame as f64 / rate, gap.frames as f64 / rate))
-            .collect();
-        if let Some(first) = &mut self.first {
-            first.extend_from_slice(picked);
-            if first.len() >= self.stream.spec().sample_rate as usize * 2 * JUDGED_BY {
-                watch.findings = check::examine(first, self.stream.spec().sample_rate);
-                self.first = None;
+        {
+            let mut watch = self.watch.borrow_mut();
+            watch.levels = self.meter.take();
+            watch.gaps = self
+                .stream
+                .gaps()
+                .iter()
+                .map(|gap| (gap.at_frame as f64 / rate, gap.frames as f64 / rate))
+                .collect();
+        }
+        for spoilt in self.judge.push(picked) {
+            (self.tell)(Notice::Spoilt(spoilt));
+        }
+    }
+
+    /// Looks at what the system says about the device.
+    fn listen_to_complaints(&mut self) {
+        let (count, last) = self.stream.complaints();
+        if count == self.complaints {
+            return;
+        }
+        self.complaints = count;
+        match last {
+            Some(Complaint::Gone) if !self.troubled => {
+                self.troubled = true;
+                (self.tell)(Notice::Gone);
             }
+            Some(Complaint::Changed) => {
+                self.mark("device-changed");
+                (self.tell)(Notice::Changed);
+            }
+            Some(Complaint::Overrun) => {
+                let first = !self.watch.borrow().marks.iter().any(|m| m.1 == OVERRUN);
+                self.mark(OVERRUN);
+                if first {
+                    (self.tell)(Notice::Overrun);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -110,6 +194,8 @@ impl Live {
         self.stream.stop();
     }
 }
+
+const OVERRUN: &str = "device-overrun";
 
 /// Refuses channels that are not there before anything is recorded.
 ///
@@ -122,7 +208,7 @@ pub fn check_channels(spec: Spec, therapist: u16, client: u16) -> Result<()> {
             "This device has one channel. Therapist and client are told apart by their channel, \
              so a device with two microphones is needed.",
         )
-        .hint("undertone devices"));
+        .hint("Choose one with two channels: undertone devices"));
     }
     if therapist == client {
         return Err(Error::new(
@@ -146,7 +232,7 @@ pub fn check_channels(spec: Spec, therapist: u16, client: u16) -> Result<()> {
     Ok(())
 }
 
-impl Frames for Live {
+impl Frames for Live<'_> {
     fn spec(&self) -> Spec {
         Spec {
             channels: 2,
@@ -162,32 +248,48 @@ impl Frames for Live {
                 if self.stop.load(Ordering::Relaxed) {
                     self.end(End::Asked);
                 }
+                self.listen_to_complaints();
                 self.stream.read(&mut self.raw);
             }
             let there = (self.raw.len() / width).min(max_frames);
             if there > 0 {
+                if self.troubled && self.watch.borrow().end.is_none() {
+                    self.troubled = false;
+                    self.mark("device-stalled");
+                    (self.tell)(Notice::Back);
+                }
                 let picked: Vec<f32> = self.raw[..there * width]
                     .chunks_exact(width)
                     .flat_map(|frame| self.picked.map(|channel| frame[channel]))
                     .collect();
                 self.raw.drain(..there * width);
+                self.position += there as u64;
                 self.observe(&picked);
                 into.extend_from_slice(&picked);
                 return Ok(there);
             }
             if self.stream.ended() {
-                self.end(End::Source);
+                let sound = self.stream.complaints().0 == 0;
+                self.end(if sound { End::Source } else { End::Device });
                 return Ok(0);
             }
-            let gone = self.stream.complaints().1 == Some(Complaint::Gone);
-            let dead = self.stream.quiet_for() > DEAD_AFTER;
-            if self.watch.borrow().end.is_some() && self.stream.quiet_for() > DEAD_AFTER / 4 {
-                return Ok(0);
-            }
-            if (gone || dead) && self.watch.borrow().end.is_none() {
+            let quiet = self.stream.quiet_for();
+            let ended = self.watch.borrow().end;
+            if ended.is_some() {
+                if quiet > DRAIN {
+                    return Ok(0);
+                }
+            } else if quiet > self.patience.give_up {
                 self.end(End::Device);
+            } else if quiet > self.patience.tell && !self.troubled {
+                self.troubled = true;
+                (self.tell)(Notice::Stalled);
             }
             self.stream.wait(Duration::from_millis(100));
         }
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

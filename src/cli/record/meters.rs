@@ -5,13 +5,14 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::take::Sofar;
+use crate::audio::SPEECH_RATE;
 use crate::audio::levels::Level;
 use crate::cli::{Context, terminal};
 
 /// How often the line is redrawn on a terminal.
 const REDRAW: Duration = Duration::from_millis(150);
 /// How often a line is told where it cannot be redrawn.
-const TELL: Duration = Duration::from_secs(30);
+pub const TELL: Duration = Duration::from_secs(30);
 /// The quietest level that a meter shows, in dBFS.
 const BOTTOM: f32 = -60.0;
 /// Cells of a meter.
@@ -19,15 +20,40 @@ const CELLS: usize = 8;
 /// Sealed bytes an hour of 16 kHz stereo FLAC takes at most in the development sessions.
 const BYTES_AN_HOUR: u64 = 140_000_000;
 
+/// About what an hour takes at `rate` hertz, in bytes.
+#[must_use]
+pub fn bytes_an_hour(rate: u32) -> u64 {
+    BYTES_AN_HOUR * u64::from(rate) / u64::from(SPEECH_RATE)
+}
+
+/// How long `room` bytes last: at the pace so far once that is known.
+#[must_use]
+pub fn time_left(room: u64, sofar: Sofar, rate: u32) -> Duration {
+    let usual = bytes_an_hour(rate) as f64 / 3_600.0;
+    let pace = if sofar.seconds > 60.0 {
+        // A quiet beginning must not promise too much.
+        (sofar.bytes as f64 / sofar.seconds).max(usual / 4.0)
+    } else {
+        usual
+    };
+    Duration::from_secs_f64((room as f64 / pace.max(1.0)).min(360_000.0))
+}
+
+/// A length of time in at most four columns: `12 h`, `45 m`.
+fn short(time: Duration) -> String {
+    match time.as_secs() / 60 {
+        minutes @ 0..100 => format!("{minutes} m"),
+        minutes => format!("{} h", (minutes / 60).min(99)),
+    }
+}
+
 /// Draws how loud both channels are.
 pub struct Meters {
     redrawn: bool,
     quiet: bool,
-    drawn: Instant,
-    told: Instant,
+    every: Duration,
+    drawn: Option<Instant>,
     loudest: [Level; 2],
-    /// Free bytes on the vault's disk, when last looked.
-    pub free: Option<u64>,
 }
 
 const NOTHING: Level = Level {
@@ -37,37 +63,46 @@ const NOTHING: Level = Level {
 };
 
 impl Meters {
-    /// Meters on stderr: one redrawn line on a terminal, a line now and then elsewhere.
+    /// Meters on stderr: one redrawn line on a terminal, elsewhere a line `plain` apart.
     #[must_use]
-    pub fn new(cx: &Context) -> Meters {
+    pub fn new(cx: &Context, plain: Duration) -> Meters {
+        let redrawn = std::io::stderr().is_terminal();
         Meters {
-            redrawn: std::io::stderr().is_terminal(),
+            redrawn,
             quiet: cx.quiet,
-            drawn: Instant::now(),
-            told: Instant::now(),
+            every: if redrawn { REDRAW } else { plain },
+            drawn: None,
             loudest: [NOTHING; 2],
-            free: None,
         }
     }
 
-    /// Takes in new levels and draws when it is time.
-    pub fn draw(&mut self, levels: &[Level], sofar: Sofar) {
+    /// Draws a recording, when it is time, with how long the disk will last.
+    pub fn recording(&mut self, levels: &[Level], sofar: Sofar, left: Option<Duration>) {
+        let seconds = sofar.seconds as u64;
+        let head = format!(
+            "REC {}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        );
+        let left = left.map_or_else(String::new, |left| format!(", {} left", short(left)));
+        let tail = format!("{}{left}", terminal::size_in_words(sofar.bytes));
+        self.draw(levels, &head, &tail);
+    }
+
+    /// Takes in new levels and draws them between `head` and `tail`, when it is time.
+    pub fn draw(&mut self, levels: &[Level], head: &str, tail: &str) {
         for (kept, level) in self.loudest.iter_mut().zip(levels) {
             kept.peak_dbfs = kept.peak_dbfs.max(level.peak_dbfs);
             kept.rms_dbfs = kept.rms_dbfs.max(level.rms_dbfs);
             kept.clipped += level.clipped;
         }
-        let due = if self.redrawn {
-            self.drawn.elapsed() >= REDRAW
-        } else {
-            self.told.elapsed() >= TELL
-        };
+        let due = self.drawn.is_none_or(|at| at.elapsed() >= self.every);
         if self.quiet || !due {
             return;
         }
-        self.drawn = Instant::now();
-        self.told = Instant::now();
-        let line = self.line(sofar);
+        self.drawn = Some(Instant::now());
+        let line = self.line(head, tail);
         let mut stderr = std::io::stderr().lock();
         let _ = if self.redrawn {
             write!(stderr, "\r{line}\u{1b}[K")
@@ -86,21 +121,12 @@ impl Meters {
     }
 
     /// At most 79 columns.
-    fn line(&self, sofar: Sofar) -> String {
-        let seconds = sofar.seconds as u64;
-        let mut line = format!(
-            "REC {}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        );
+    fn line(&self, head: &str, tail: &str) -> String {
+        let mut line = head.to_owned();
         for (name, level) in ["therapist", "client"].iter().zip(&self.loudest) {
             let _ = write!(line, "  {name} {}", meter(level));
         }
-        let _ = write!(line, " {}", terminal::size_in_words(sofar.bytes));
-        if let Some(free) = self.free {
-            let _ = write!(line, ", {} h left", free / BYTES_AN_HOUR);
-        }
+        let _ = write!(line, " {tail}");
         line
     }
 }
@@ -142,16 +168,31 @@ mod tests {
         let meters = Meters {
             redrawn: true,
             quiet: false,
-            drawn: Instant::now(),
-            told: Instant::now(),
+            every: REDRAW,
+            drawn: None,
             loudest: [NOTHING; 2],
-            free: Some(999_000_000_000),
         };
-        let line = meters.line(Sofar {
-            frames: 0,
-            seconds: 86_399.0,
-            bytes: 999_900_000,
-        });
+        let line = meters.line("REC 23:59:59", "999.9 MB, 99 h left");
         assert!(line.chars().count() < 80, "{line}");
+        let line = meters.line("Listening, 118 s more", "");
+        assert!(line.chars().count() < 80, "{line}");
+    }
+
+    #[test]
+    fn the_disk_lasts_as_long_as_the_pace_so_far_says_and_no_promise_is_made_early() {
+        let sofar = |seconds: f64, bytes| Sofar {
+            frames: 0,
+            seconds,
+            bytes,
+        };
+        let hours = |left: Duration| (left.as_secs_f64() / 36.0).round() / 100.0;
+        let at = |s, b, rate| hours(time_left(280_000_000, sofar(s, b), rate));
+        assert_eq!(at(1.0, 0, 16_000), 2.0);
+        assert_eq!(at(1.0, 0, 32_000), 1.0);
+        assert_eq!(at(3_600.0, 70_000_000, 16_000), 4.0);
+        assert_eq!(at(3_600.0, 0, 16_000), 8.0);
+        assert_eq!(short(Duration::from_secs(99 * 60)), "99 m");
+        assert_eq!(short(Duration::from_secs(100 * 60)), "1 h");
+        assert_eq!(short(Duration::from_secs(360_000)), "99 h");
     }
 }

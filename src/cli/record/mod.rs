@@ -3,12 +3,16 @@
 //! Needs public keys only: no passphrase is asked for, and none of what is written can be read by
 //! this process again.
 
+mod judge;
 mod live;
 mod meters;
 mod take;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+pub(super) use live::{End, Live, Notice, Patience, check_channels};
+pub(super) use meters::Meters;
 
 use super::{Context, TOOL, import, terminal};
 use crate::audio::capture::{CaptureSource, CpalSource};
@@ -17,8 +21,7 @@ use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
 use crate::vault::{Beginning, ChannelInfo, GapInfo, NewSession, Origin, Role, SessionId, Vault};
 use crate::{Error, Kind, Result};
-use live::{End, Live};
-use meters::Meters;
+use judge::Spoilt;
 
 /// Arguments of `undertone record`.
 #[derive(Debug, clap::Args)]
@@ -46,8 +49,8 @@ pub struct RecordArgs {
     max_minutes: u32,
 }
 
-/// A recording is not begun with less free disk than this, in bytes: about 20 minutes of sound.
-const LEAST_TO_BEGIN: u64 = 50_000_000;
+/// A recording is not begun without room for this many minutes.
+const LEAST_MINUTES: u64 = 10;
 /// A recording is ended with less free disk than this, in bytes, while it still can be ended well.
 const LEAST_TO_GO_ON: u64 = 20_000_000;
 /// The disk is looked at this often.
@@ -60,76 +63,81 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// recorded until then is a whole session. [`Kind::Disk`] when the disk is or becomes full.
 pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
-    check_disk(&vault)?;
+    check_disk(&vault, SPEECH_RATE)?;
     let cookies = sound_server_files();
     let readable: Vec<_> = cookies.iter().map(PathBuf::as_path).collect();
     cx.shut_in_files(&readable, &[]);
     let mut source = CpalSource::find(args.device.as_deref())?;
-    live::check_channels(source.spec(), args.therapist, args.client)?;
+    check_channels(source.spec(), args.therapist, args.client)?;
     let device = source.name().to_owned();
+    if args.native_rate {
+        check_disk(&vault, source.spec().sample_rate)?;
+    }
+    let mut meters = Meters::new(cx, meters::TELL);
+    let warn = warner(cx, [args.therapist, args.client]);
     let live = Live::new(
         source.start()?,
-        args.therapist,
-        args.client,
+        (args.therapist, args.client),
         std::sync::Arc::clone(cx.cancel()),
+        Patience::default(),
+        Box::new(warn),
     )?;
     // The sound flows: from here on no socket, no program, nothing but writing to the vault.
     let _ = lockdown::second();
     let watch = live.watch();
-    let mut frames: Box<dyn Frames> = if args.native_rate || live.spec().sample_rate == SPEECH_RATE
-    {
-        Box::new(live)
-    } else {
-        Box::new(Resampler::new(live)?)
-    };
-    let session = begin(&vault, args, &device, frames.spec().sample_rate, cx)?;
+    let mut frames: Box<dyn Frames + '_> =
+        if args.native_rate || live.spec().sample_rate == SPEECH_RATE {
+            Box::new(live)
+        } else {
+            Box::new(Resampler::new(live)?)
+        };
+    let rate = frames.spec().sample_rate;
+    let session = begin(&vault, args, &device, rate, cx)?;
     let id = session.id();
-    cx.say(&format!("Recording from {device}. Ctrl-C ends it."));
-    let mut meters = Meters::new(cx);
+    cx.say(&format!(
+        "Recording from {}. Ctrl-C ends it.",
+        terminal::harmless(&device)
+    ));
+    let mut free = vault.free_bytes().ok();
     let mut looked = Instant::now();
     let mut disk_full = false;
     let longest = f64::from(args.max_minutes) * 60.0;
     let taken = take::take(&session, &mut *frames, &mut |sofar| {
-        let mut watch = watch.borrow_mut();
-        for finding in std::mem::take(&mut watch.findings) {
-            meters.clear();
-            cx.warn(&format!("\u{7}{} {}", finding.sentence, finding.advice));
-        }
         if looked.elapsed() >= LOOK_EVERY {
             looked = Instant::now();
-            meters.free = vault.free_bytes().ok();
-            disk_full = meters.free.is_some_and(|free| free < LEAST_TO_GO_ON);
+            free = vault.free_bytes().ok();
+            disk_full = free.is_some_and(|free| free < LEAST_TO_GO_ON);
         }
         if disk_full || sofar.seconds >= longest {
             cx.cancel()
                 .store(true, std::sync::atomic::Ordering::Relaxed);
         }
-        meters.draw(&watch.levels, sofar);
+        let left = free.map(|free| {
+            let room = free.saturating_sub(LEAST_TO_GO_ON);
+            meters::time_left(room, sofar, rate)
+        });
+        meters.recording(&watch.borrow().levels, sofar, left);
     });
     meters.clear();
     let taken = taken?;
     drop(frames);
     let mut manifest = session.manifest();
     manifest.duration_s = Some(taken.seconds);
-    manifest.gaps = watch
-        .borrow()
-        .gaps
-        .iter()
-        .map(|&(start_s, duration_s)| GapInfo {
-            start_s,
-            duration_s,
-            reason: "lost".to_owned(),
-        })
-        .collect();
-    let gaps = manifest.gaps.clone();
+    let gaps = gaps(&watch.borrow());
+    manifest.gaps.clone_from(&gaps);
     session.finish(manifest, cx.now())?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     cx.say(&format!("Recorded and sealed {length}."));
-    if !gaps.is_empty() {
-        let lost: f64 = gaps.iter().map(|gap| gap.duration_s).sum();
+    let lost: f64 = gaps.iter().map(|gap| gap.duration_s).sum();
+    if lost > 0.0 {
+        let count = gaps.iter().filter(|gap| gap.duration_s > 0.0).count();
         cx.warn(&format!(
-            "The computer was too busy {} times: {lost:.1} s of sound are missing and marked.",
-            gaps.len()
+            "The computer was too busy {}: {lost:.1} s of sound are missing and marked.",
+            if count == 1 {
+                "once".to_owned()
+            } else {
+                format!("{count} times")
+            }
         ));
     }
     if cx.json {
@@ -143,10 +151,14 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     } else {
         cx.print(&id.to_string())?;
     }
-    if watch.borrow().end == Some(End::Device) {
+    // A device never comes to its end by itself.
+    if watch.borrow().end != Some(End::Asked) {
         return Err(Error::new(
             Kind::Audio,
-            format!("\u{7}The device stopped giving sound. The {length} until then are kept."),
+            format!(
+                "The device stopped giving sound, so the recording was ended. What came until \
+                 then ({length}) is kept, sealed, as a whole session."
+            ),
         )
         .hint("undertone devices")
         .hint("undertone record"));
@@ -154,26 +166,98 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     if disk_full {
         return Err(Error::new(
             Kind::Disk,
-            format!("\u{7}The disk is nearly full, so the recording was ended. {length} are kept."),
+            format!(
+                "The disk is nearly full, so the recording was ended. What came until then \
+                 ({length}) is kept, sealed, as a whole session."
+            ),
         )
-        .hint("free some space, then: undertone record"));
+        .hint("Free some space, then: undertone record"));
     }
     cx.say("Next: undertone transcribe");
     Ok(())
 }
 
-fn check_disk(vault: &Vault) -> Result<()> {
+/// What spoils a session that runs: in words, at once, with a bell.
+fn warner(cx: &Context, channels: [u16; 2]) -> impl FnMut(Notice) + '_ {
+    let line = Meters::new(cx, meters::TELL);
+    move |notice| {
+        line.clear();
+        let mut stderr = std::io::stderr();
+        if std::io::IsTerminal::is_terminal(&stderr) {
+            let _ = std::io::Write::write_all(&mut stderr, b"\x07");
+        }
+        cx.warn(&words(notice, channels));
+    }
+}
+
+fn words(notice: Notice, channels: [u16; 2]) -> String {
+    let whose = |index: usize| {
+        let who = ["therapist", "client"][index.min(1)];
+        format!(
+            "the {who}'s microphone (channel {})",
+            channels[index.min(1)]
+        )
+    };
+    match notice {
+        Notice::Stalled => "No sound has come from the device for some seconds. Is it plugged in? \
+                            Everything until now is kept; waiting for it."
+            .to_owned(),
+        Notice::Gone => {
+            "The device is gone. Everything until now is kept; waiting for it.".to_owned()
+        }
+        Notice::Back => "Sound comes again. What was said meanwhile may be missing; the place is \
+                         marked."
+            .to_owned(),
+        Notice::Changed => "The system put another device in place of this one. Look whether both \
+                            levels still move when you speak."
+            .to_owned(),
+        Notice::Overrun => "The device lost some sound by itself; the place is marked.".to_owned(),
+        Notice::Spoilt(Spoilt::Silent(index)) => format!(
+            "Nothing comes from {}. Is it switched on, plugged in and not muted?",
+            whose(index)
+        ),
+        Notice::Spoilt(Spoilt::Clipped(index)) => format!(
+            "Sound is cut off at {}: too loud. Turn its input level down by about 10 dB.",
+            whose(index)
+        ),
+        Notice::Spoilt(Spoilt::Same) => "Both channels carry the same sound, so that it cannot be \
+                                         told who speaks. Choose the device's stereo setting, not \
+                                         mono, or another device."
+            .to_owned(),
+    }
+}
+
+/// Where something is missing: lengths that were lost and filled with silence, and places where
+/// the device lost an unknown length, as gaps of no length.
+fn gaps(watch: &live::Watch) -> Vec<GapInfo> {
+    let lost = watch.gaps.iter().map(|&(start_s, duration_s)| GapInfo {
+        start_s,
+        duration_s,
+        reason: "lost".to_owned(),
+    });
+    let marks = watch.marks.iter().map(|&(start_s, reason)| GapInfo {
+        start_s,
+        duration_s: 0.0,
+        reason: reason.to_owned(),
+    });
+    let mut gaps: Vec<GapInfo> = lost.chain(marks).collect();
+    gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
+    gaps
+}
+
+fn check_disk(vault: &Vault, rate: u32) -> Result<()> {
     let free = vault.free_bytes()?;
-    if free < LEAST_TO_BEGIN {
+    let needed = LEAST_TO_GO_ON + meters::bytes_an_hour(rate) * LEAST_MINUTES / 60;
+    if free < needed {
         return Err(Error::new(
             Kind::Disk,
             format!(
                 "There is too little room to begin: {} are free, {} are needed.",
                 terminal::size_in_words(free),
-                terminal::size_in_words(LEAST_TO_BEGIN)
+                terminal::size_in_words(needed)
             ),
         )
-        .hint("free some space, or keep the vault on another disk: undertone --vault DIR …"));
+        .hint("Free some space, or keep the vault on another disk: undertone --vault DIR …"));
     }
     Ok(())
 }

@@ -1,0 +1,230 @@
+//! The recording without a terminal or a device: files in the place of microphones.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::super::take;
+use super::*;
+use crate::audio::capture::{CaptureSource, FileSource, Pace};
+use crate::audio::flac::Decoder;
+use crate::audio::resample::Resampler;
+use crate::audio::{Memory, to_i16};
+use crate::vault::{Beginning, NewVault, Origin, SessionId, State, Vault};
+
+const RATE: u32 = 48_000;
+const SHORT: Patience = Patience {
+    tell: Duration::from_millis(150),
+    give_up: Duration::from_millis(1_500),
+};
+
+type Told = Rc<RefCell<Vec<Notice>>>;
+
+/// Three channels: silence, a low tone, a high tone.
+fn three_channels(frames: usize) -> Vec<f32> {
+    let tone = |i: usize, hz: f32| 0.25 * (i as f32 * hz * std::f32::consts::TAU / 48_000.0).sin();
+    (0..frames)
+        .flat_map(|i| [0.0, tone(i, 300.0), tone(i, 1_200.0)])
+        .collect()
+}
+
+fn live(from: impl Frames + Send + 'static, channels: (u16, u16)) -> (Live<'static>, Told) {
+    let told = Told::default();
+    let into = Rc::clone(&told);
+    let stream = FileSource::new("file", Box::new(from), Pace::AsRead)
+        .start()
+        .unwrap();
+    let tell = Box::new(move |notice| into.borrow_mut().push(notice));
+    let live = Live::new(stream, channels, Arc::default(), SHORT, tell).unwrap();
+    (live, told)
+}
+
+fn power(samples: &[f32], channel: usize, hz: f64, rate: f64) -> f64 {
+    let (mut re, mut im, mut count) = (0.0, 0.0, 0.0);
+    for (i, s) in samples.iter().skip(channel).step_by(2).enumerate() {
+        let w = std::f64::consts::TAU * hz * i as f64 / rate;
+        re += f64::from(*s) * w.cos();
+        im += f64::from(*s) * w.sin();
+        count += 1.0;
+    }
+    2.0 * (re * re + im * im) / (count * count)
+}
+
+#[test]
+fn the_chosen_channels_are_sealed_in_their_order_at_16_khz_and_in_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let passphrase = || "gravel onion trumpet".to_owned().into();
+    let now = "2026-01-02T03:04:05Z".parse().unwrap();
+    let new = NewVault {
+        passphrase: passphrase(),
+        work_factor: 2,
+        extra_recipients: Vec::new(),
+        recovery: false,
+        identity: None,
+        created: now,
+    };
+    let (vault, _) = Vault::create(&dir.path().join("vault"), new).unwrap();
+    let beginning = Beginning {
+        created: now,
+        origin: Origin::Recorded,
+        title: None,
+        client_code: None,
+        sample_rate: 16_000,
+        channels: Vec::new(),
+        consent: None,
+        tool: "test".to_owned(),
+    };
+    let id = SessionId::new(now, 7);
+    let session = vault.begin(id, beginning).unwrap();
+    let frames = RATE as usize * 7 + 123;
+    // Therapist on 3, client on 2.
+    let (live, told) = live(Memory::new(three_channels(frames), RATE, 3), (3, 2));
+    let watch = live.watch();
+    let mut frames_16k = Resampler::new(live).unwrap();
+    let mut steps = 0;
+    let taken = take::take(&session, &mut frames_16k, &mut |_| steps += 1).unwrap();
+    let manifest = session.manifest();
+    session.finish(manifest, now).unwrap();
+    assert_eq!(taken.frames, (7 * 16_000) + 41);
+    assert!(steps > 60, "told of progress {steps} times");
+    assert_eq!(watch.borrow().end, Some(End::Source));
+    assert!(watch.borrow().gaps.is_empty());
+    assert_eq!(*told.borrow(), []);
+
+    assert_eq!(vault.entry(&id).unwrap().state, State::Complete);
+    let unlocked = vault.unlock(&passphrase()).unwrap();
+    let opened = unlocked.session(&id).unwrap();
+    let mut decoder = Decoder::new(opened.stream("audio.flac").unwrap()).unwrap();
+    let mut heard = Vec::new();
+    while decoder.read(&mut heard, 16_000).unwrap() > 0 {}
+    assert_eq!(heard.len() as u64, taken.frames * 2);
+    for (channel, own, other) in [(0, 1_200.0, 300.0), (1, 300.0, 1_200.0)] {
+        assert!((power(&heard, channel, own, 16_000.0) - 0.031_25).abs() < 0.001);
+        assert!(power(&heard, channel, other, 16_000.0) < 1e-5);
+    }
+}
+
+#[test]
+fn the_end_that_is_asked_for_keeps_every_frame_up_to_it() {
+    let samples = three_channels(RATE as usize * 4);
+    let (mut live, _) = live(Memory::new(samples.clone(), RATE, 3), (2, 3));
+    let stop = Arc::clone(&live.stop);
+    let mut heard = Vec::new();
+    let mut frames = 0;
+    loop {
+        match live.read(&mut heard, 1_000).unwrap() {
+            0 => break,
+            read => frames += read,
+        }
+        if frames > 50_000 {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+    assert_eq!(live.watch().borrow().end, Some(End::Asked));
+    assert!(frames > 50_000);
+    let wanted: Vec<i16> = samples[..frames * 3]
+        .chunks_exact(3)
+        .flat_map(|frame| [to_i16(frame[1]), to_i16(frame[2])])
+        .collect();
+    let heard: Vec<i16> = heard.into_iter().map(to_i16).collect();
+    assert_eq!(heard, wanted);
+}
+
+/// Gives sound, then nothing for a while, then what is left.
+struct Stalls {
+    from: Memory,
+    after: u64,
+    pause: Duration,
+    given: u64,
+}
+
+impl Frames for Stalls {
+    fn spec(&self) -> Spec {
+        self.from.spec()
+    }
+    fn read(&mut self, into: &mut Vec<f32>, most: usize) -> Result<usize> {
+        if self.given >= self.after {
+            std::thread::sleep(std::mem::take(&mut self.pause));
+        }
+        let read = self.from.read(into, most)?;
+        self.given += read as u64;
+        Ok(read)
+    }
+}
+
+fn stalls(pause: u64) -> Stalls {
+    Stalls {
+        from: Memory::new(three_channels(RATE as usize), RATE, 3),
+        after: u64::from(RATE) / 2,
+        pause: Duration::from_millis(pause),
+        given: 0,
+    }
+}
+
+#[test]
+fn a_device_that_stalls_is_told_marked_and_waited_for() {
+    let (mut live, told) = live(stalls(400), (2, 3));
+    let mut heard = Vec::new();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(*told.borrow(), [Notice::Stalled, Notice::Back]);
+    assert_eq!(heard.len(), RATE as usize * 2, "nothing of it is missing");
+    let watch = live.watch();
+    assert_eq!(watch.borrow().end, Some(End::Source));
+    assert_eq!(watch.borrow().marks, [(0.5, "device-stalled")]);
+}
+
+#[test]
+fn a_device_that_stays_dead_ends_the_recording_and_keeps_what_came() {
+    let (mut live, told) = live(stalls(2_000), (2, 3));
+    let mut heard = Vec::new();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(*told.borrow(), [Notice::Stalled]);
+    assert_eq!(live.watch().borrow().end, Some(End::Device));
+    assert_eq!(heard.len(), RATE as usize);
+}
+
+#[test]
+fn a_source_that_breaks_is_no_good_end() {
+    struct Breaks(Memory);
+    impl Frames for Breaks {
+        fn spec(&self) -> Spec {
+            self.0.spec()
+        }
+        fn read(&mut self, into: &mut Vec<f32>, most: usize) -> Result<usize> {
+            match self.0.read(into, most)? {
+                0 => Err(Error::new(Kind::Damaged, "cut")),
+                read => Ok(read),
+            }
+        }
+    }
+    let (mut live, _) = live(Breaks(Memory::new(three_channels(9_600), RATE, 3)), (2, 3));
+    let mut heard = Vec::new();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(live.watch().borrow().end, Some(End::Device));
+    assert_eq!(heard.len(), 19_200);
+}
+
+#[test]
+fn a_dead_microphone_is_told_while_recording() {
+    let (mut live, told) = live(
+        Memory::new(three_channels(RATE as usize * 6), RATE, 3),
+        (2, 1),
+    );
+    let mut heard = Vec::new();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(*told.borrow(), [Notice::Spoilt(Spoilt::Silent(1))]);
+}
+
+#[test]
+fn channels_that_are_not_there_are_refused() {
+    let spec = |channels| Spec {
+        sample_rate: RATE,
+        channels,
+        frames: None,
+    };
+    let refused = |channels, a, b| check_channels(spec(channels), a, b).unwrap_err();
+    assert_eq!(refused(1, 1, 2).kind(), Kind::Audio);
+    assert!(refused(1, 1, 2).sentence().contains("two microphones"));
+    assert_eq!(refused(2, 1, 1).kind(), Kind::Usage);
+    assert_eq!(refused(2, 0, 1).kind(), Kind::Audio);
+    assert_eq!(refused(2, 1, 3).kind(), Kind::Audio);
+    assert!(check_channels(spec(8), 7, 2).is_ok());
+}

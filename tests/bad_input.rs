@@ -41,7 +41,7 @@ fn a_file_that_is_no_session_is_refused_and_nothing_is_left_in_the_vault() {
     // File, its bytes, the exit code, what the sentence must say.
     let cases: [(&str, Vec<u8>, i32, &str); 6] = [
         ("mono.wav", tones(1), 2, "channel"),
-        ("empty.wav", Vec::new(), 4, "empty"),
+        ("empty.wav", Vec::new(), 7, "empty"),
         (
             "words.mp3",
             b"no sound at all, only words".to_vec(),

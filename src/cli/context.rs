@@ -68,7 +68,7 @@ impl Context {
     /// As [`Context::vault`]; [`Kind::Locked`] for a wrong passphrase.
     pub fn unlock(&self) -> Result<Unlocked> {
         let vault = self.vault()?;
-        let passphrase = passphrase::ask(self.passphrase, "Passphrase of the vault: ")?;
+        let passphrase = passphrase::ask(&self.passphrase, "Passphrase of the vault: ")?;
         let unlocked = vault.unlock(&passphrase)?;
         vault.note(Event::VaultUnlocked, None, self.now())?;
         for stranger in unlocked.strangers() {

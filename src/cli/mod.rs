@@ -178,7 +178,7 @@ fn context(global: &Global) -> Result<Context> {
         None => data_folder().map(|data| data.join("undertone").join(name)),
     };
     let source = match global.passphrase_fd {
-        Some(number) => passphrase::Source::Descriptor(number),
+        Some(number) => passphrase::Source::descriptor(number),
         None => passphrase::Source::Terminal,
     };
     Ok(Context::new(

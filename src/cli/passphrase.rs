@@ -1,6 +1,7 @@
 //! Asks for passphrases: at the terminal, or from a file descriptor for scripts. Never from an
 //! argument or the environment, where other programs could read them.
 
+use std::fs::File;
 use std::io::{IsTerminal, Read};
 
 use age::secrecy::{ExposeSecret, SecretString};
@@ -12,21 +13,37 @@ use crate::{Error, Kind, Result};
 const LONGEST: u64 = 4096;
 
 /// Where passphrases come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Source {
     /// Ask at the terminal.
     Terminal,
     /// Read the first line of an inherited file descriptor.
-    Descriptor(u32),
+    Descriptor {
+        /// Its number.
+        number: u32,
+        /// The descriptor, opened before the process is shut in; none if it is not there.
+        file: Option<File>,
+    },
+}
+
+impl Source {
+    /// A file descriptor that this process inherited. It is read only when it is needed.
+    #[must_use]
+    pub fn descriptor(number: u32) -> Source {
+        Source::Descriptor {
+            number,
+            file: File::open(format!("/dev/fd/{number}")).ok(),
+        }
+    }
 }
 
 /// Asks once.
 ///
 /// # Errors
 /// [`Kind::Locked`] if there is no terminal to ask at, or nothing was typed.
-pub fn ask(source: Source, prompt: &str) -> Result<SecretString> {
+pub fn ask(source: &Source, prompt: &str) -> Result<SecretString> {
     let passphrase = match source {
-        Source::Descriptor(number) => from_descriptor(number)?,
+        Source::Descriptor { number, file } => from_descriptor(*number, file.as_ref())?,
         Source::Terminal => from_terminal(prompt)?,
     };
     if passphrase.expose_secret().is_empty() {
@@ -39,9 +56,9 @@ pub fn ask(source: Source, prompt: &str) -> Result<SecretString> {
 ///
 /// # Errors
 /// As [`ask`]; [`Kind::Locked`] if the two differ.
-pub fn ask_new(source: Source) -> Result<SecretString> {
+pub fn ask_new(source: &Source) -> Result<SecretString> {
     let first = ask(source, "New passphrase: ")?;
-    if source == Source::Terminal {
+    if matches!(source, Source::Terminal) {
         let second = ask(source, "The same again: ")?;
         if first.expose_secret() != second.expose_secret() {
             return Err(Error::new(
@@ -71,7 +88,7 @@ fn no_terminal() -> Error {
     .hint("give it through a file descriptor: undertone --passphrase-fd 3 … 3<FILE")
 }
 
-fn from_descriptor(number: u32) -> Result<SecretString> {
+fn from_descriptor(number: u32, file: Option<&File>) -> Result<SecretString> {
     let unreadable = || {
         Error::new(
             Kind::Locked,
@@ -79,7 +96,7 @@ fn from_descriptor(number: u32) -> Result<SecretString> {
         )
         .hint("undertone --passphrase-fd 3 … 3<FILE")
     };
-    let file = std::fs::File::open(format!("/dev/fd/{number}")).map_err(|_| unreadable())?;
+    let file = file.ok_or_else(unreadable)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize));
     file.take(LONGEST)
         .read_to_end(&mut bytes)

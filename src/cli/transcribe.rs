@@ -63,14 +63,14 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
     let (unlocked, session) = cx.open_id(&id)?;
     let manifest = session.manifest()?;
     let started = Instant::now();
-    let mut engine = Engine::load(&installed.path, &installed.name)?;
+    let engine = Engine::load(&installed.path, &installed.name)?;
     let decoding = Decoding {
         language: args.language.clone(),
         vocabulary,
         threads: args.threads.map_or_else(speech::threads, usize::from),
         beam: usize::from(args.beam),
     };
-    let heard = hear(&session, &manifest, &mut engine, &decoding, cx)?;
+    let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
     drop(engine);
     let transcript = assemble(id, &manifest, &installed, heard, cx);
     save(&session, &transcript, &installed)?;
@@ -120,7 +120,7 @@ fn find_model(args: &TranscribeArgs, cx: &Context) -> Result<Installed> {
 fn hear(
     session: &OpenSession,
     manifest: &Manifest,
-    engine: &mut Engine,
+    engine: &Engine,
     decoding: &Decoding,
     cx: &Context,
 ) -> Result<Heard> {

@@ -49,11 +49,16 @@ pub struct WindowWord {
     pub no_speech: f32,
 }
 
-/// A loaded model.
+/// A loaded model. It is shared; each [`Worker`] computes on its own.
 pub struct Engine {
     context: WhisperContext,
+    name: String,
+}
+
+/// Computes one window after another, beside other workers of the same model.
+pub struct Worker<'a> {
+    engine: &'a Engine,
     state: WhisperState,
-    multilingual: bool,
 }
 
 impl Engine {
@@ -82,21 +87,38 @@ impl Engine {
             });
         }
         let context = WhisperContext::new_with_params(path, parameters).map_err(|_| refused())?;
-        let state = context.create_state().map_err(|_| refused())?;
-        let multilingual = context.is_multilingual();
         Ok(Engine {
             context,
+            name: name.to_owned(),
+        })
+    }
+
+    /// A worker with memory of its own.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if there is not enough memory for it.
+    pub fn worker(&self) -> Result<Worker<'_>> {
+        let state = self.context.create_state().map_err(|_| {
+            Error::new(
+                Kind::Model,
+                format!("There is not enough memory for the model {}.", self.name),
+            )
+            .hint("undertone model list")
+        })?;
+        Ok(Worker {
+            engine: self,
             state,
-            multilingual,
         })
     }
 
     /// Whether the model knows languages other than English.
     #[must_use]
     pub fn multilingual(&self) -> bool {
-        self.multilingual
+        self.context.is_multilingual()
     }
+}
 
+impl Worker<'_> {
     /// Transcribes one window of mono sound at 16 kHz, at most 30 seconds.
     ///
     /// # Errors
@@ -141,7 +163,7 @@ impl Engine {
         };
         let mut parameters = FullParams::new(strategy);
         parameters.set_n_threads(decoding.threads.max(1) as i32);
-        parameters.set_language(Some(if self.multilingual {
+        parameters.set_language(Some(if self.engine.multilingual() {
             decoding.language.as_deref().unwrap_or("auto")
         } else {
             "en"
@@ -168,7 +190,7 @@ impl Engine {
 
     /// Joins tokens to words. A token that begins with a space, or follows none, begins a word.
     fn words(&self, length: f64) -> Vec<WindowWord> {
-        let first_special = self.context.token_eot();
+        let first_special = self.engine.context.token_eot();
         let mut words: Vec<Pending> = Vec::new();
         for segment in self.state.as_iter() {
             let no_speech = segment.no_speech_probability();

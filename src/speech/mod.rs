@@ -13,7 +13,7 @@ mod testing;
 mod transcribe;
 mod windows;
 
-pub use engine::{Decoding, ENGINE, Engine};
+pub use engine::{Decoding, ENGINE, Engine, Worker};
 pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
 
 use schemars::JsonSchema;

@@ -3,8 +3,8 @@
 //! The sound is read twice from its start and never held whole, so that memory does not grow
 //! with the session beyond a few bytes a frame.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use super::engine::{Decoding, Engine, WindowWord};
 use super::features::{self, FRAME_RATE, Features};
@@ -66,7 +66,7 @@ pub type Opener<'a> = dyn Fn() -> Result<Box<dyn Frames + 'a>> + 'a;
 /// [`Kind::Model`] when the engine gives up.
 pub fn transcribe(
     open: &Opener,
-    engine: &mut Engine,
+    engine: &Engine,
     decoding: &Decoding,
     cancel: &Arc<AtomicBool>,
     progress: &mut dyn FnMut(Progress),
@@ -87,10 +87,7 @@ pub fn transcribe(
         })
         .collect();
     let total: f64 = plans.iter().flatten().map(|window| window.length).sum();
-    let mut session = Session {
-        engine,
-        decoding: decoding.clone(),
-        cancel,
+    let mut draft = Drafts {
         ownership: &ownership,
         channels: vec![Draft::default(); plans.len()],
         leaked: 0,
@@ -98,18 +95,41 @@ pub fn transcribe(
     };
     let mut done = 0.0;
     progress(Progress::Writing { done, total });
-    fill(&mut *open()?, &plans, &mut |channel, window, sound| {
-        session.window(channel, window, sound)?;
-        done += window.length;
-        progress(Progress::Writing { done, total });
-        Ok(())
+    // A worker a channel: threads that share one window wait for each other at every step, and
+    // on a busy machine that waiting took six times the work.
+    std::thread::scope(|scope| {
+        let (results, finished) = mpsc::channel();
+        let mut queues = Vec::new();
+        for channel in 0..plans.len() {
+            let (queue, jobs) = mpsc::sync_channel::<(usize, Vec<f32>)>(1);
+            queues.push(queue);
+            let (results, mut decoding) = (results.clone(), decoding.clone());
+            decoding.threads = (decoding.threads / plans.len().max(1)).max(1);
+            scope.spawn(move || work(engine, channel, decoding, cancel, &jobs, &results));
+        }
+        drop(results);
+        let mut take = |result: Result<Done>| -> Result<()> {
+            let result = result?;
+            let window = &plans[result.channel][result.window];
+            draft.add(&result, window);
+            done += window.length;
+            progress(Progress::Writing { done, total });
+            Ok(())
+        };
+        fill(&mut *open()?, &plans, &mut |channel, window, sound| {
+            // A worker that is gone has said why among the results.
+            let _ = queues[channel].send((window, sound));
+            finished.try_iter().try_for_each(&mut take)
+        })?;
+        drop(queues);
+        finished.iter().try_for_each(&mut take)
     })?;
-    let Session {
+    let Drafts {
         channels,
         leaked,
         language,
         ..
-    } = session;
+    } = draft;
     let channels = channels
         .into_iter()
         .enumerate()
@@ -146,8 +166,8 @@ fn quietest(features: &Features, channel: usize, within: Span) -> f64 {
         .map_or(within.end, |frame| frame as f64 / FRAME_RATE)
 }
 
-/// Takes a channel's filled window: channel, window, its sound.
-type Ready<'a> = dyn FnMut(usize, &Window, &[f32]) -> Result<()> + 'a;
+/// Takes a filled window: its channel, its number among the channel's windows, its sound.
+type Ready<'a> = dyn FnMut(usize, usize, Vec<f32>) -> Result<()> + 'a;
 
 /// Reads the sound once and hands each window over as soon as its last piece has gone by.
 fn fill(frames: &mut dyn Frames, plans: &[Vec<Window>], ready: &mut Ready) -> Result<()> {
@@ -180,8 +200,7 @@ fn fill(frames: &mut dyn Frames, plans: &[Vec<Window>], ready: &mut Ready) -> Re
                         to_samples(piece.span.end - piece.span.start),
                     );
                 }
-                ready(channel, window, sound)?;
-                sound.clear();
+                ready(channel, next[channel], std::mem::take(sound))?;
                 next[channel] += 1;
             }
         }
@@ -244,26 +263,71 @@ impl Draft {
     }
 }
 
-struct Session<'a> {
-    engine: &'a mut Engine,
-    decoding: Decoding,
-    cancel: &'a Arc<AtomicBool>,
+/// What a worker made of a window.
+struct Done {
+    channel: usize,
+    window: usize,
+    words: Vec<WindowWord>,
+    language: Option<&'static str>,
+}
+
+/// Transcribes a channel's windows in order until there are no more, or one fails.
+fn work(
+    engine: &Engine,
+    channel: usize,
+    mut decoding: Decoding,
+    cancel: &Arc<AtomicBool>,
+    jobs: &mpsc::Receiver<(usize, Vec<f32>)>,
+    results: &mpsc::Sender<Result<Done>>,
+) {
+    let mut run = || -> Result<()> {
+        let mut worker = None;
+        for (window, sound) in jobs {
+            let worker = match &mut worker {
+                Some(worker) => worker,
+                none => none.insert(engine.worker()?),
+            };
+            let words = worker.transcribe(&sound, &decoding, cancel)?;
+            let language = worker.language();
+            if decoding.language.is_none() && !words.is_empty() {
+                // The first window with words decides for the whole channel.
+                decoding.language = language.map(str::to_owned);
+            }
+            let done = Done {
+                channel,
+                window,
+                words,
+                language,
+            };
+            if results.send(Ok(done)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = run() {
+        // Nobody listens only if something else failed before.
+        let _ = results.send(Err(error));
+    }
+}
+
+/// The words of all channels while they come in.
+struct Drafts<'a> {
     ownership: &'a Ownership,
     channels: Vec<Draft>,
     leaked: u32,
     language: Option<String>,
 }
 
-impl Session<'_> {
-    fn window(&mut self, channel: usize, window: &Window, sound: &[f32]) -> Result<()> {
-        let words = self.engine.transcribe(sound, &self.decoding, self.cancel)?;
+impl Drafts<'_> {
+    /// Takes in a window's words: those that are the channel's own.
+    fn add(&mut self, done: &Done, window: &Window) {
+        let (channel, words) = (done.channel, &done.words);
         if self.language.is_none() && !words.is_empty() {
-            self.language = self.engine.language().map(str::to_owned);
-            // The first window with words decides for the whole session.
-            self.decoding.language.clone_from(&self.language);
+            self.language = done.language.map(str::to_owned);
         }
-        let places = place(&words, window, self.ownership.activity(channel));
-        for (word, span) in words.into_iter().zip(places) {
+        let places = place(words, window, self.ownership.activity(channel));
+        for (word, span) in words.iter().zip(places) {
             let before = self.channels[channel]
                 .words
                 .last()
@@ -288,7 +352,7 @@ impl Session<'_> {
             }
             let draft = &mut self.channels[channel];
             draft.words.push(Word {
-                text: word.text,
+                text: word.text.clone(),
                 start: span.start,
                 end: span.end,
                 probability: word.probability,
@@ -299,7 +363,6 @@ impl Session<'_> {
                 no_speech: word.no_speech,
             });
         }
-        Ok(())
     }
 }
 

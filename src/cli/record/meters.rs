@@ -52,7 +52,7 @@ pub struct Meters {
     redrawn: bool,
     quiet: bool,
     every: Duration,
-    drawn: Option<Instant>,
+    drawn: Instant,
     loudest: [Level; 2],
 }
 
@@ -71,7 +71,7 @@ impl Meters {
             redrawn,
             quiet: cx.quiet,
             every: if redrawn { REDRAW } else { plain },
-            drawn: None,
+            drawn: Instant::now(),
             loudest: [NOTHING; 2],
         }
     }
@@ -97,11 +97,11 @@ impl Meters {
             kept.rms_dbfs = kept.rms_dbfs.max(level.rms_dbfs);
             kept.clipped += level.clipped;
         }
-        let due = self.drawn.is_none_or(|at| at.elapsed() >= self.every);
+        let due = self.drawn.elapsed() >= self.every;
         if self.quiet || !due {
             return;
         }
-        self.drawn = Some(Instant::now());
+        self.drawn = Instant::now();
         let line = self.line(head, tail);
         let mut stderr = std::io::stderr().lock();
         let _ = if self.redrawn {
@@ -169,7 +169,7 @@ mod tests {
             redrawn: true,
             quiet: false,
             every: REDRAW,
-            drawn: None,
+            drawn: Instant::now(),
             loudest: [NOTHING; 2],
         };
         let line = meters.line("REC 23:59:59", "999.9 MB, 99 h left");

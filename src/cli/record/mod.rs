@@ -208,8 +208,8 @@ fn words(notice: Notice, channels: [u16; 2]) -> String {
         Notice::Back => "Sound comes again. What was said meanwhile may be missing; the place is \
                          marked."
             .to_owned(),
-        Notice::Changed => "The system put another device in place of this one. Look whether both \
-                            levels still move when you speak."
+        Notice::Changed => "The sound system closed this device or put another in its place. Look \
+                            whether both levels still move when you speak."
             .to_owned(),
         Notice::Overrun => "The device lost some sound by itself; the place is marked.".to_owned(),
         Notice::Spoilt(Spoilt::Silent(index)) => format!(

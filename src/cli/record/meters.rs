@@ -95,11 +95,13 @@ impl Meters {
             seconds % 60
         );
         for (name, level) in ["therapist", "client"].iter().zip(&self.loudest) {
-            let _ = write!(line, "  {name} {}", meter(level));
+            let _ = write!(line, " {name} {}", meter(level));
         }
         let _ = write!(line, " {}", terminal::size_in_words(sofar.bytes));
         if let Some(free) = self.free {
-            let _ = write!(line, ", {} h left", free / BYTES_AN_HOUR);
+            // Beyond a month of recording nobody counts.
+            let hours = (free / BYTES_AN_HOUR).min(999);
+            let _ = write!(line, ", {hours} h left");
         }
         line
     }

@@ -124,7 +124,7 @@ impl Meters {
     fn line(&self, head: &str, tail: &str) -> String {
         let mut line = head.to_owned();
         for (name, level) in ["therapist", "client"].iter().zip(&self.loudest) {
-            let _ = write!(line, "  {name} {}", meter(level));
+            let _ = write!(line, " {name} {}", meter(level));
         }
         let _ = write!(line, " {tail}");
         line

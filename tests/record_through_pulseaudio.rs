@@ -211,22 +211,21 @@ fn only_local_sockets_are_made_and_none_once_the_sound_flows() {
     assert!(child.wait().unwrap().success());
     assert!(begun.elapsed() < Duration::from_secs(10));
     let trace = std::fs::read_to_string(&trace).unwrap();
-    let lines: Vec<&str> = trace.lines().collect();
-    // What the filter refused was asked for by a system library, and was not made.
-    let made = |line: &&str| line.contains("socket(") && !line.contains(" = -1 ");
-    let sockets: Vec<&str> = lines.iter().copied().filter(made).collect();
+    let calls = desk::calls(&trace);
+    let sockets: Vec<&String> = calls
+        .iter()
+        .filter(|call| desk::made(call, &["socket("]))
+        .collect();
     assert!(!sockets.is_empty(), "it never asked the sound server");
     assert!(
-        sockets.iter().all(|line| line.contains("AF_UNIX")),
+        sockets.iter().all(|call| call.contains("AF_UNIX")),
         "{sockets:#?}"
     );
-    let shut = lines
+    let shut = calls
         .iter()
-        .rposition(|line| line.contains("seccomp(SECCOMP_SET_MODE_FILTER"));
-    let after = &lines[shut.expect("no filter was set")..];
-    let calls = ["socket(", "connect(", "bind(", "listen("];
-    let late = after
+        .rposition(|call| call.contains("seccomp(SECCOMP_SET_MODE_FILTER"));
+    let late = calls[shut.expect("no filter was set")..]
         .iter()
-        .find(|line| !line.contains(" = -1 ") && calls.iter().any(|call| line.contains(call)));
+        .find(|call| desk::made(call, &["socket(", "connect(", "bind(", "listen("]));
     assert!(late.is_none(), "{late:?}");
 }

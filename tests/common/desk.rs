@@ -1,5 +1,6 @@
 //! A therapist's desk: a throw-away vault, the fetched models, and the real program.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -119,6 +120,44 @@ pub fn feed(command: &mut Command, line: &str) -> Output {
 
 pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The calls in what `strace -f` wrote, in the order they began, each on one line with its result:
+/// strace breaks a call in two where another thread's comes in between.
+pub fn calls(trace: &str) -> Vec<String> {
+    let mut calls: Vec<String> = Vec::new();
+    let mut begun: HashMap<&str, usize> = HashMap::new();
+    for line in trace.lines() {
+        let thread = line.split_whitespace().next().unwrap_or_default();
+        if let Some((_, rest)) = line.split_once(" resumed>") {
+            if let Some(at) = begun.remove(thread) {
+                calls[at].push_str(rest);
+            }
+        } else if let Some(first) = line.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread, calls.len());
+            calls.push(first.to_owned());
+        } else {
+            calls.push(line.to_owned());
+        }
+    }
+    calls
+}
+
+/// Whether a traced call is one of these and was not refused. The lockdown proves itself by asking
+/// for a socket that must be refused; a call with no result counts as made.
+pub fn made(call: &str, names: &[&str]) -> bool {
+    !call.contains(" = -1 ") && names.iter().any(|name| call.contains(name))
+}
+
+#[test]
+fn a_call_that_strace_broke_in_two_is_one_call_with_its_result() {
+    let trace = "7 socket(AF_INET, 0 <unfinished ...>\n8 write(1) = 1\n\
+                 7 <... socket resumed>) = -1 EAFNOSUPPORT\n8 socket(AF_UNIX <unfinished ...>";
+    let calls = calls(trace);
+    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[0], "7 socket(AF_INET, 0) = -1 EAFNOSUPPORT");
+    assert!(!made(&calls[0], &["socket("]));
+    assert!(made(&calls[2], &["socket("]));
 }
 
 /// The folder with the fetched tiny.en.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::microphones::{self, Microphones};
 use super::record::{self, End, Live, Meters, Notice, Patience};
 use super::{Context, terminal};
 use crate::audio::Frames;
@@ -16,15 +17,8 @@ const PLAIN: Duration = Duration::from_secs(2);
 /// Arguments of `undertone check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// The device, by its id or a part of its name [default: what the system records from]
-    #[arg(long, value_name = "ID")]
-    device: Option<String>,
-    /// The channel of the therapist's microphone
-    #[arg(long, value_name = "CHANNEL", default_value_t = 1)]
-    therapist: u16,
-    /// The channel of the client's microphone
-    #[arg(long, value_name = "CHANNEL", default_value_t = 2)]
-    client: u16,
+    #[command(flatten)]
+    microphones: Microphones,
     /// How long to listen, in seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=120))]
     seconds: u32,
@@ -35,15 +29,18 @@ pub struct CheckArgs {
 /// # Errors
 /// [`Kind::Audio`] without a usable device. What it finds wrong is a result, no error.
 pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
-    let cookies = record::sound_server_files();
-    let readable: Vec<_> = cookies.iter().map(std::path::PathBuf::as_path).collect();
-    cx.shut_in_files(&readable, &[]);
-    let mut source = CpalSource::find(args.device.as_deref())?;
-    record::check_channels(source.spec(), args.therapist, args.client)?;
+    microphones::shut_in(cx);
+    let Microphones {
+        device,
+        therapist,
+        client,
+    } = &args.microphones;
+    let mut source = CpalSource::find(device.as_deref())?;
+    record::check_channels(source.spec(), *therapist, *client)?;
     let name = source.name().to_owned();
     let mut live = Live::new(
         source.start()?,
-        (args.therapist, args.client),
+        (*therapist, *client),
         Arc::clone(cx.cancel()),
         Patience::default(),
         Box::new(|notice| {

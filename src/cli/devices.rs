@@ -1,6 +1,6 @@
 //! `undertone devices`: lists what can be recorded from.
 
-use super::{Context, record, terminal};
+use super::{Context, microphones, terminal};
 use crate::Result;
 use crate::audio::devices;
 
@@ -13,9 +13,7 @@ pub struct DevicesArgs {}
 /// # Errors
 /// [`crate::Kind::Audio`] if no sound system answers.
 pub fn run(_args: &DevicesArgs, cx: &Context) -> Result<()> {
-    let cookies = record::sound_server_files();
-    let readable: Vec<_> = cookies.iter().map(std::path::PathBuf::as_path).collect();
-    cx.shut_in_files(&readable, &[]);
+    microphones::shut_in(cx);
     let found = devices::list()?;
     let _ = crate::lockdown::second();
     if cx.json {

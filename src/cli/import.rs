@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, TOOL, sound};
-use crate::audio::flac::Encoder;
+use super::begin::{self, Labels};
+use super::{Context, sound};
 use crate::audio::import;
 use crate::audio::resample::Resampler;
-use crate::audio::{Frames, SPEECH_RATE, to_i16};
-use crate::vault::{Beginning, ChannelInfo, NewSession, Origin, Role, SessionId};
+use crate::audio::{Frames, SPEECH_RATE, Spec};
+use crate::vault::{NewSession, Origin};
 use crate::{Error, Kind, Result};
 
 /// Arguments of `undertone import`.
@@ -23,12 +23,8 @@ pub struct ImportArgs {
     /// The client's channel in the file
     #[arg(long, value_name = "CHANNEL", default_value_t = 2)]
     client: u16,
-    /// A title for the session; sealed with it
-    #[arg(long)]
-    title: Option<String>,
-    /// Your code for the client; sealed with it
-    #[arg(long, value_name = "CODE")]
-    client_code: Option<String>,
+    #[command(flatten)]
+    labels: Labels,
     /// Keep the file's own sampling rate instead of 16 kHz
     #[arg(long)]
     native_rate: bool,
@@ -36,9 +32,6 @@ pub struct ImportArgs {
     #[arg(long)]
     partial: bool,
 }
-
-/// Frames read at once: a quarter of a second to three, whatever the rate.
-const BLOCK: usize = 48_000;
 
 /// Runs the command: prints the new session's id.
 ///
@@ -50,23 +43,11 @@ pub fn run(args: &ImportArgs, cx: &Context) -> Result<()> {
     let read: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     cx.shut_in(&read, &[]);
     let mut frames = open(args)?;
-    let spec = frames.spec();
-    let id = SessionId::new(cx.now(), random()?);
-    let session = vault.begin(
-        id,
-        Beginning {
-            created: cx.now(),
-            origin: Origin::Imported,
-            title: args.title.clone(),
-            client_code: args.client_code.clone(),
-            sample_rate: spec.sample_rate,
-            channels: channels(),
-            consent: None,
-            tool: TOOL.to_owned(),
-        },
-    )?;
-    let stored = match store(&session, &mut *frames, args, cx) {
-        Ok(stored) => stored,
+    let rate = frames.spec().sample_rate;
+    let session = begin::begin(&vault, &args.labels, Origin::Imported, None, rate, cx)?;
+    let id = session.id();
+    let seconds = match store(&session, &mut *frames, args, cx) {
+        Ok(seconds) => seconds,
         Err(error) => {
             // The file the person gave is still theirs: nothing is lost by clearing up.
             session.discard(cx.now())?;
@@ -74,7 +55,6 @@ pub fn run(args: &ImportArgs, cx: &Context) -> Result<()> {
         }
     };
     let mut manifest = session.manifest();
-    let seconds = stored as f64 / f64::from(spec.sample_rate);
     manifest.duration_s = Some(seconds);
     session.finish(manifest, cx.now())?;
     cx.say(&format!(
@@ -88,19 +68,6 @@ pub fn run(args: &ImportArgs, cx: &Context) -> Result<()> {
     } else {
         cx.print(&id.to_string())
     }
-}
-
-/// Therapist first, as every session is stored.
-fn channels() -> Vec<ChannelInfo> {
-    [Role::Therapist, Role::Client]
-        .into_iter()
-        .zip(0..)
-        .map(|(role, channel)| ChannelInfo {
-            channel,
-            role,
-            device: None,
-        })
-        .collect()
 }
 
 fn open(args: &ImportArgs) -> Result<Box<dyn Frames + Send>> {
@@ -133,67 +100,72 @@ fn open(args: &ImportArgs) -> Result<Box<dyn Frames + Send>> {
     Ok(Box::new(Resampler::new(frames)?))
 }
 
-/// Seals the sound into the session; returns the frames stored.
-fn store(
-    session: &NewSession,
-    frames: &mut dyn Frames,
-    args: &ImportArgs,
-    cx: &Context,
-) -> Result<u64> {
-    let spec = frames.spec();
-    let sealed = session.stream(sound::AUDIO)?;
-    let mut encoder = Encoder::new(sealed, spec.sample_rate, spec.channels)?;
-    let mut progress = cx.progress("Importing");
-    let mut block = Vec::new();
-    let mut done = 0u64;
-    loop {
-        block.clear();
-        match frames.read(&mut block, BLOCK) {
-            Ok(0) => break,
-            Ok(read) => done += read as u64,
-            Err(error) if args.partial && done > 0 => {
-                cx.warn(&format!("{} What could be read is kept.", error.sentence()));
-                break;
-            }
-            Err(error) if error.kind() == Kind::Damaged && done > 0 => {
-                return Err(Error::new(
-                    Kind::Damaged,
-                    format!("{} Nothing was imported.", error.sentence()),
-                )
-                .hint("undertone import --partial FILE   takes in what can be read"));
-            }
-            Err(error) => return Err(error),
-        }
-        if cx.cancelled() {
+/// A file as it is read for import: ends early where the person allowed it or asks to stop.
+struct Reading<'a> {
+    file: &'a mut dyn Frames,
+    partial: bool,
+    any: bool,
+    cx: &'a Context,
+}
+
+impl Frames for Reading<'_> {
+    fn spec(&self) -> Spec {
+        self.file.spec()
+    }
+
+    fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
+        if self.cx.cancelled() {
             return Err(Error::new(
                 Kind::Cancelled,
                 "Stopped. Nothing was imported.",
             ));
         }
-        let samples: Vec<i16> = block.iter().copied().map(to_i16).collect();
-        if let Err(error) = encoder.write(&samples) {
-            encoder.get_mut().check()?;
-            return Err(error);
-        }
-        if let Some(total) = spec.frames {
-            progress.at(done as f64 / total.max(1) as f64);
+        match self.file.read(into, max_frames) {
+            Ok(read) => {
+                self.any |= read > 0;
+                Ok(read)
+            }
+            Err(error) if self.partial && self.any => {
+                self.cx
+                    .warn(&format!("{} What could be read is kept.", error.sentence()));
+                Ok(0)
+            }
+            Err(error) if error.kind() == Kind::Damaged && self.any => Err(Error::new(
+                Kind::Damaged,
+                format!("{} Nothing was imported.", error.sentence()),
+            )
+            .hint("undertone import --partial FILE   takes in what can be read")),
+            Err(error) => Err(error),
         }
     }
-    if done == 0 {
+}
+
+/// Seals the file's sound into the session; returns its length in seconds.
+fn store(
+    session: &NewSession,
+    file: &mut dyn Frames,
+    args: &ImportArgs,
+    cx: &Context,
+) -> Result<f64> {
+    let total = file.spec().frames;
+    let mut progress = cx.progress("Importing");
+    let mut reading = Reading {
+        file,
+        partial: args.partial,
+        any: false,
+        cx,
+    };
+    let stored = sound::store(session, &mut reading, &mut |sofar| {
+        if let Some(total) = total {
+            progress.at(sofar.frames as f64 / total.max(1) as f64);
+        }
+    })?;
+    if stored.frames == 0 {
         return Err(Error::new(
             Kind::Audio,
             "There is no sound in this file. Nothing was imported.",
         ));
     }
-    encoder.finish()?.finish()?;
     progress.finish();
-    Ok(done)
-}
-
-/// Randomness for a session's id, from the operating system.
-pub(super) fn random() -> Result<u128> {
-    let mut bytes = [0u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|_| Error::new(Kind::Internal, "The system gives no random numbers."))?;
-    Ok(u128::from_le_bytes(bytes))
+    Ok(stored.seconds)
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod analyze;
+mod begin;
 mod check;
 mod completions;
 mod context;
@@ -19,6 +20,7 @@ mod doctor;
 mod export;
 mod import;
 mod init;
+mod microphones;
 mod model;
 mod passphrase;
 mod record;

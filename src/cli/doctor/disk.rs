@@ -5,13 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Bytes that an hour of two channels at 16 kHz takes as FLAC. Measured on our test sessions: 80 to
-/// 136 MB an hour, the most for a noisy room, which is taken here.
-const BYTES_AN_HOUR: u64 = 140_000_000;
+use crate::audio::SPEECH_RATE;
+use crate::cli::sound;
 
 /// Hours of recording that fit into so many bytes.
 pub fn hours(bytes: u64) -> u64 {
-    bytes / BYTES_AN_HOUR
+    bytes / sound::bytes_an_hour(SPEECH_RATE)
 }
 
 /// Bytes that this user can still write in the folder, or in the nearest one above that is there.

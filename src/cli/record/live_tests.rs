@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::super::take;
 use super::*;
 use crate::audio::capture::{CaptureSource, FileSource, Pace};
 use crate::audio::flac::Decoder;
 use crate::audio::resample::Resampler;
 use crate::audio::{Memory, to_i16};
+use crate::cli::sound;
 use crate::vault::{Beginning, NewVault, Origin, SessionId, State, Vault};
 
 const RATE: u32 = 48_000;
@@ -80,7 +80,7 @@ fn the_chosen_channels_are_sealed_in_their_order_at_16_khz_and_in_full() {
     let watch = live.watch();
     let mut frames_16k = Resampler::new(live).unwrap();
     let mut steps = 0;
-    let taken = take::take(&session, &mut frames_16k, &mut |_| steps += 1).unwrap();
+    let taken = sound::store(&session, &mut frames_16k, &mut |_| steps += 1).unwrap();
     let manifest = session.manifest();
     session.finish(manifest, now).unwrap();
     assert_eq!(taken.frames, (7 * 16_000) + 41);

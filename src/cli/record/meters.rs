@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::take::Sofar;
-use crate::audio::SPEECH_RATE;
 use crate::audio::levels::Level;
+use crate::cli::sound::{Sofar, bytes_an_hour};
 use crate::cli::{Context, terminal};
 
 /// How often the line is redrawn on a terminal.
@@ -17,14 +16,6 @@ pub const TELL: Duration = Duration::from_secs(30);
 const BOTTOM: f32 = -60.0;
 /// Cells of a meter.
 const CELLS: usize = 8;
-/// Sealed bytes an hour of 16 kHz stereo FLAC takes at most in the development sessions.
-const BYTES_AN_HOUR: u64 = 140_000_000;
-
-/// About what an hour takes at `rate` hertz, in bytes.
-#[must_use]
-pub fn bytes_an_hour(rate: u32) -> u64 {
-    BYTES_AN_HOUR * u64::from(rate) / u64::from(SPEECH_RATE)
-}
 
 /// How long `room` bytes last: at the pace so far once that is known.
 #[must_use]

@@ -6,41 +6,30 @@
 mod judge;
 mod live;
 mod meters;
-mod take;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(super) use live::{End, Live, Notice, Patience, check_channels};
 pub(super) use meters::Meters;
 
-use super::{Context, TOOL, import, terminal};
+use super::begin::{self, Labels};
+use super::microphones::{self, Microphones};
+use super::{Context, sound, terminal};
 use crate::audio::capture::{CaptureSource, CpalSource};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{Beginning, ChannelInfo, GapInfo, NewSession, Origin, Role, SessionId, Vault};
+use crate::vault::{GapInfo, Origin, Vault};
 use crate::{Error, Kind, Result};
 use judge::Spoilt;
 
 /// Arguments of `undertone record`.
 #[derive(Debug, clap::Args)]
 pub struct RecordArgs {
-    /// The device, by its id or a part of its name [default: what the system records from]
-    #[arg(long, value_name = "ID")]
-    device: Option<String>,
-    /// The channel of the therapist's microphone
-    #[arg(long, value_name = "CHANNEL", default_value_t = 1)]
-    therapist: u16,
-    /// The channel of the client's microphone
-    #[arg(long, value_name = "CHANNEL", default_value_t = 2)]
-    client: u16,
-    /// A title for the session; sealed with it
-    #[arg(long)]
-    title: Option<String>,
-    /// Your code for the client; sealed with it
-    #[arg(long, value_name = "CODE")]
-    client_code: Option<String>,
+    #[command(flatten)]
+    microphones: Microphones,
+    #[command(flatten)]
+    labels: Labels,
     /// Keep the device's own sampling rate instead of 16 kHz
     #[arg(long)]
     native_rate: bool,
@@ -64,20 +53,23 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     check_disk(&vault, SPEECH_RATE)?;
-    let cookies = sound_server_files();
-    let readable: Vec<_> = cookies.iter().map(PathBuf::as_path).collect();
-    cx.shut_in_files(&readable, &[]);
-    let mut source = CpalSource::find(args.device.as_deref())?;
-    check_channels(source.spec(), args.therapist, args.client)?;
+    microphones::shut_in(cx);
+    let Microphones {
+        device,
+        therapist,
+        client,
+    } = &args.microphones;
+    let mut source = CpalSource::find(device.as_deref())?;
+    check_channels(source.spec(), *therapist, *client)?;
     let device = source.name().to_owned();
     if args.native_rate {
         check_disk(&vault, source.spec().sample_rate)?;
     }
     let mut meters = Meters::new(cx, meters::TELL);
-    let warn = warner(cx, [args.therapist, args.client]);
+    let warn = warner(cx, [*therapist, *client]);
     let live = Live::new(
         source.start()?,
-        (args.therapist, args.client),
+        (*therapist, *client),
         std::sync::Arc::clone(cx.cancel()),
         Patience::default(),
         Box::new(warn),
@@ -92,7 +84,8 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
             Box::new(Resampler::new(live)?)
         };
     let rate = frames.spec().sample_rate;
-    let session = begin(&vault, args, &device, rate, cx)?;
+    let labels = &args.labels;
+    let session = begin::begin(&vault, labels, Origin::Recorded, Some(&device), rate, cx)?;
     let id = session.id();
     cx.say(&format!(
         "Recording from {}. Ctrl-C ends it.",
@@ -102,7 +95,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let mut looked = Instant::now();
     let mut disk_full = false;
     let longest = f64::from(args.max_minutes) * 60.0;
-    let taken = take::take(&session, &mut *frames, &mut |sofar| {
+    let taken = sound::store(&session, &mut *frames, &mut |sofar| {
         if looked.elapsed() >= LOOK_EVERY {
             looked = Instant::now();
             free = vault.free_bytes().ok();
@@ -119,7 +112,10 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         meters.recording(&watch.borrow().levels, sofar, left);
     });
     meters.clear();
-    let taken = taken?;
+    let taken = taken.map_err(|error| match error.kind() {
+        Kind::Disk => error.hint(format!("undertone recover {id}")),
+        _ => error,
+    })?;
     drop(frames);
     let mut manifest = session.manifest();
     manifest.duration_s = Some(taken.seconds);
@@ -247,7 +243,7 @@ fn gaps(watch: &live::Watch) -> Vec<GapInfo> {
 
 fn check_disk(vault: &Vault, rate: u32) -> Result<()> {
     let free = vault.free_bytes()?;
-    let needed = LEAST_TO_GO_ON + meters::bytes_an_hour(rate) * LEAST_MINUTES / 60;
+    let needed = LEAST_TO_GO_ON + sound::bytes_an_hour(rate) * LEAST_MINUTES / 60;
     if free < needed {
         return Err(Error::new(
             Kind::Disk,
@@ -260,55 +256,4 @@ fn check_disk(vault: &Vault, rate: u32) -> Result<()> {
         .hint("Free some space, or keep the vault on another disk: undertone --vault DIR …"));
     }
     Ok(())
-}
-
-fn begin(
-    vault: &Vault,
-    args: &RecordArgs,
-    device: &str,
-    sample_rate: u32,
-    cx: &Context,
-) -> Result<NewSession> {
-    let channels = [Role::Therapist, Role::Client]
-        .into_iter()
-        .zip(0..)
-        .map(|(role, channel)| ChannelInfo {
-            channel,
-            role,
-            device: Some(device.to_owned()),
-        })
-        .collect();
-    vault.begin(
-        SessionId::new(cx.now(), import::random()?),
-        Beginning {
-            created: cx.now(),
-            origin: Origin::Recorded,
-            title: args.title.clone(),
-            client_code: args.client_code.clone(),
-            sample_rate,
-            channels,
-            consent: None,
-            tool: TOOL.to_owned(),
-        },
-    )
-}
-
-/// Files of the sound server that its client reads: the cookie that lets it in, and the socket's
-/// folder.
-pub(super) fn sound_server_files() -> Vec<PathBuf> {
-    let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let home = path("HOME");
-    [
-        path("PULSE_COOKIE"),
-        path("XDG_RUNTIME_DIR"),
-        path("PULSE_RUNTIME_PATH"),
-        path("XDG_CONFIG_HOME").map(|config| config.join("pulse")),
-        home.as_ref().map(|home| home.join(".config/pulse")),
-        home.as_ref().map(|home| home.join(".pulse-cookie")),
-        home.as_ref().map(|home| home.join(".asoundrc")),
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|path| path.is_absolute() && path.exists())
-    .collect()
 }

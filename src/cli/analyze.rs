@@ -21,13 +21,9 @@ pub struct AnalyzeArgs {
 /// # Errors
 /// [`Kind::NotFound`] if the session is not transcribed; what the vault gives.
 pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
-    let vault = cx.vault()?;
-    let id = vault.find(&args.session)?;
-    cx.shut_in(&[&vault.identity_path()], &[]);
-    let (unlocked, session) = cx.open_id(&id)?;
-    let transcript = written::read(&session)?;
-    let digest = written::digest(&session)?;
-    let analysis = Analysis::of(&transcript, digest, cx.now(), TOOL);
+    let (unlocked, session) = cx.open(&args.session)?;
+    let (transcript, digest) = written::read_with_digest(&session)?;
+    let analysis = Analysis::of(&transcript, Some(digest), cx.now(), TOOL);
     let bytes = zeroize::Zeroizing::new(
         serde_json::to_vec(&analysis)
             .map_err(|_| Error::new(Kind::Internal, "The analysis cannot be written."))?,
@@ -35,7 +31,7 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
     session.put(ANALYSIS, &bytes)?;
     unlocked
         .vault()
-        .note(Event::AnalysisWritten, Some(&id), cx.now())?;
+        .note(Event::AnalysisWritten, Some(&session.id()), cx.now())?;
     if cx.json {
         return cx.print_json(&analysis);
     }

@@ -80,12 +80,15 @@ impl Context {
         Ok(unlocked)
     }
 
-    /// Opens one session: by ULID, unique prefix, or `last`.
+    /// Opens one session, by ULID, unique prefix, or `last`, for a command that needs no other
+    /// file than the vault's: the process is shut in first.
     ///
     /// # Errors
     /// As [`Context::unlock`]; [`Kind::NotFound`] if there is no such session.
     pub fn open(&self, session: &str) -> Result<(Unlocked, OpenSession)> {
-        let id = self.vault()?.find(session)?;
+        let vault = self.vault()?;
+        let id = vault.find(session)?;
+        self.shut_in(&[&vault.identity_path()], &[]);
         self.open_id(&id)
     }
 

@@ -23,14 +23,11 @@ pub struct ShowArgs {
 /// # Errors
 /// [`crate::Kind::NotFound`] if the session is not transcribed; what the vault gives.
 pub fn run(args: &ShowArgs, cx: &Context) -> Result<()> {
-    let vault = cx.vault()?;
-    cx.shut_in(&[&vault.identity_path()], &[]);
-    let id = vault.find(&args.session)?;
-    let (unlocked, session) = cx.open_id(&id)?;
+    let (unlocked, session) = cx.open(&args.session)?;
     let transcript = written::read(&session)?;
     unlocked
         .vault()
-        .note(Event::SessionShown, Some(&id), cx.now())?;
+        .note(Event::SessionShown, Some(&session.id()), cx.now())?;
     if cx.json {
         return cx.print_json(&transcript);
     }

@@ -38,8 +38,7 @@ pub struct TranscribeArgs {
 }
 
 fn language(text: &str) -> Result<String, String> {
-    let known = whisper_rs::get_lang_id(text).is_some_and(|id| id >= 0);
-    if known && text.len() <= 3 {
+    if text.len() <= 3 && speech::knows_language(text) {
         Ok(text.to_owned())
     } else {
         Err("this is no language code that Whisper knows; it takes codes such as en, de, fr".into())

@@ -1,8 +1,8 @@
 //! A session's transcript, as it comes out of the vault.
 
-use super::transcribe::TRANSCRIPT;
 use sha2::{Digest, Sha256};
 
+use super::transcribe::TRANSCRIPT;
 use crate::transcript::{self, Transcript};
 use crate::vault::OpenSession;
 use crate::{Error, Kind, Result};
@@ -16,6 +16,15 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 /// [`Kind::NotFound`] if it was not transcribed yet; [`Kind::Damaged`] if the file is cut or
 /// altered.
 pub fn read(session: &OpenSession) -> Result<Transcript> {
+    Ok(read_with_digest(session)?.0)
+}
+
+/// Reads a session's transcript, and the SHA-256 of its bytes in hexadecimal digits: an analysis
+/// says what it was made of.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_digest(session: &OpenSession) -> Result<(Transcript, String)> {
     if !session.has(TRANSCRIPT) {
         return Err(Error::new(
             Kind::NotFound,
@@ -23,14 +32,7 @@ pub fn read(session: &OpenSession) -> Result<Transcript> {
         )
         .hint(format!("undertone transcribe {}", session.id())));
     }
-    transcript::parse(session.stream(TRANSCRIPT)?, LARGEST)
-}
-
-/// SHA-256 of a session's transcript, as hexadecimal digits: an analysis says what it was made of.
-///
-/// # Errors
-/// As [`read`].
-pub fn digest(session: &OpenSession) -> Result<Option<String>> {
     let bytes = session.read(TRANSCRIPT, LARGEST)?;
-    Ok(Some(hex::encode(Sha256::digest(&bytes))))
+    let transcript = transcript::parse(bytes.as_slice(), LARGEST)?;
+    Ok((transcript, hex::encode(Sha256::digest(&bytes))))
 }

@@ -290,6 +290,13 @@ fn finish(words: Vec<Pending>, length: f64) -> Vec<WindowWord> {
     out
 }
 
+/// Whether Whisper knows a language by this code, such as `en`.
+#[must_use]
+pub fn knows_language(code: &str) -> bool {
+    // The binding panics on a NUL inside.
+    !code.contains('\0') && whisper_rs::get_lang_id(code).is_some_and(|id| id >= 0)
+}
+
 /// The attention heads that OpenAI published as aligned with time, by model.
 fn alignment_heads(name: &str) -> Option<DtwModelPreset> {
     // Quantised files keep the heads of the model they were made from.

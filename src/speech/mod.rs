@@ -4,7 +4,7 @@
 //! that overlap survives; a channel's words that are only the other voice leaking in are removed
 //! by comparing energies, never by comparing text.
 
-pub mod engine;
+mod engine;
 mod features;
 mod separation;
 mod suspect;
@@ -13,7 +13,7 @@ mod testing;
 mod transcribe;
 mod windows;
 
-pub use engine::{Decoding, ENGINE, Engine, Worker};
+pub use engine::{Decoding, ENGINE, Engine, Worker, knows_language};
 pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
 
 use schemars::JsonSchema;

@@ -114,6 +114,8 @@ pub fn own_voices(features: &Features) -> Ownership {
 /// Noise floor of a channel, by minute and band, in dBFS.
 struct Noise {
     blocks: Vec<[f32; BANDS]>,
+    /// The same over all bands.
+    levels: Vec<f32>,
 }
 
 impl Noise {
@@ -136,7 +138,14 @@ impl Noise {
             }
             out.push(floor);
         }
-        Noise { blocks: out }
+        let levels = out
+            .iter()
+            .map(|floor| to_db(floor.iter().map(|db| from_db(*db)).sum()))
+            .collect();
+        Noise {
+            blocks: out,
+            levels,
+        }
     }
 
     fn at(&self, frame: usize, band: usize) -> f32 {
@@ -144,7 +153,7 @@ impl Noise {
     }
 
     fn level(&self, frame: usize) -> f32 {
-        to_db((0..BANDS).map(|band| from_db(self.at(frame, band))).sum())
+        self.levels[(frame / NOISE_BLOCK).min(self.levels.len() - 1)]
     }
 }
 

@@ -369,7 +369,7 @@ impl Drafts<'_> {
 /// Session times of a window's words.
 ///
 /// A word lies in the piece that its end lies in, begins where own voice begins there, and not
-/// before the word before it ended.
+/// before the word before it ended. A window that is transcribed has at least one piece.
 fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::with_capacity(words.len());
     let mut pieces: Vec<usize> = Vec::with_capacity(words.len());
@@ -377,9 +377,7 @@ fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> 
         // A hair before the end: an end on a seam belongs to what was said before it.
         let inside = word.end - ((word.end - word.start) / 2.0).min(0.05);
         let index = window.piece_at(inside);
-        let Some(piece) = window.pieces.get(index) else {
-            continue;
-        };
+        let piece = window.pieces[index];
         let shift = piece.span.start - piece.at;
         let end = (word.end + shift).clamp(piece.span.start, piece.span.end);
         let earliest = (word.start + shift).max(end - SLOWEST_WORD);

@@ -5,17 +5,19 @@
 
 use std::path::PathBuf;
 
-use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::{Context, TOOL, terminal};
+use crate::Result;
 use crate::audio::devices::{self, Device, Warning};
 use crate::lockdown;
 use crate::model::{Store, Trust};
 use crate::vault::State as SessionState;
-use crate::{Error, Result};
 
 mod disk;
+mod told;
+
+use told::{Area, Check, Summary, Word, ending, lines};
 
 /// Arguments of `undertone doctor`.
 #[derive(Debug, clap::Args)]
@@ -24,99 +26,12 @@ Each line begins with a word: `ok`, `look` (it works, but see), or `missing` (it
 does not hold). Nothing is changed and no passphrase is needed.")]
 pub struct DoctorArgs {}
 
-/// How it stands with one thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    Ok,
-    Look,
-    Missing,
-}
-
-impl Word {
-    fn text(self) -> &'static str {
-        match self {
-            Word::Ok => "ok",
-            Word::Look => "look",
-            Word::Missing => "missing",
-        }
-    }
-
-    fn colour(self) -> Style {
-        match self {
-            Word::Ok => AnsiColor::Green,
-            Word::Look => AnsiColor::Yellow,
-            Word::Missing => AnsiColor::Red,
-        }
-        .on_default()
-        .bold()
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Check {
-    area: &'static str,
-    name: String,
-    state: Word,
-    sentence: String,
-    next: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found_by: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Summary {
-    ok: usize,
-    look: usize,
-    missing: usize,
-}
-
 #[derive(Debug, Serialize)]
 struct Findings {
     tool: &'static str,
     summary: Summary,
     checks: Vec<Check>,
     devices: Vec<Device>,
-}
-
-/// Collects the checks, area by area.
-#[derive(Default)]
-struct Area {
-    name: &'static str,
-    checks: Vec<Check>,
-}
-
-impl Area {
-    /// Goes on to the next area.
-    fn called(&mut self, name: &'static str) -> &mut Area {
-        self.name = name;
-        self
-    }
-
-    fn say(&mut self, name: &str, state: Word, sentence: impl Into<String>) -> &mut Check {
-        self.checks.push(Check {
-            area: self.name,
-            name: name.to_owned(),
-            state,
-            sentence: sentence.into(),
-            next: Vec::new(),
-            found_by: None,
-        });
-        let last = self.checks.len() - 1;
-        &mut self.checks[last]
-    }
-
-    fn failed(&mut self, name: &str, error: &Error) {
-        self.say(name, Word::Missing, error.sentence()).next = error.hints().to_vec();
-    }
-}
-
-impl Check {
-    fn next(&mut self, hint: impl Into<String>) -> &mut Check {
-        self.next.push(hint.into());
-        self
-    }
 }
 
 /// Runs the command.
@@ -536,60 +451,11 @@ fn open_to_others(folder: &std::path::Path) -> bool {
     std::fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 0o077 != 0)
 }
 
-/// Column where the sentences begin.
-const INDENT: usize = 11;
-
-/// The findings as lines of at most `width` columns (single long words apart).
-fn lines(checks: &[Check], width: usize) -> Vec<String> {
-    let bold = terminal::on_stdout(Style::new().bold());
-    let dim = terminal::on_stdout(Style::new().dimmed());
-    let mut lines = Vec::new();
-    let mut area = "";
-    for check in checks {
-        if check.area != area {
-            if !area.is_empty() {
-                lines.push(String::new());
-            }
-            area = check.area;
-            lines.push(format!("{bold}{area}{bold:#}"));
-        }
-        let paint = terminal::on_stdout(check.state.colour());
-        let room = width.saturating_sub(INDENT);
-        for (index, text) in terminal::wrap(&check.sentence, room).iter().enumerate() {
-            let word = if index == 0 { check.state.text() } else { "" };
-            lines.push(format!("  {paint}{word:9}{paint:#}{text}"));
-        }
-        for hint in &check.next {
-            let parts = terminal::wrap(hint, room.saturating_sub(6));
-            for (index, text) in parts.iter().enumerate() {
-                let word = if index == 0 { "Next:" } else { "" };
-                lines.push(format!("{:INDENT$}{dim}{word:6}{dim:#}{text}", ""));
-            }
-        }
-    }
-    lines
-}
-
-fn ending(summary: &Summary) -> String {
-    let look = match summary.look {
-        0 => None,
-        1 => Some("1 thing to look at".to_owned()),
-        n => Some(format!("{n} things to look at")),
-    };
-    let missing = (summary.missing > 0).then(|| format!("{} missing", summary.missing));
-    match (look, missing) {
-        (None, None) => "\nAll is well, as far as can be seen from here.".to_owned(),
-        (look, missing) => {
-            let told: Vec<String> = look.into_iter().chain(missing).collect();
-            format!("\n{}. Each has its next step above.", told.join(", "))
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     fn device(name: &str, channels: u16, default: bool, warnings: Vec<Warning>) -> Device {
         Device {
@@ -665,39 +531,5 @@ mod tests {
         let checks = told(|area| models(area, &Store::open(dir.path())));
         assert_eq!(checks[0].state, Word::Missing);
         assert_eq!(checks[0].next, ["scripts/fetch-model base"]);
-    }
-
-    #[test]
-    fn lines_keep_to_eighty_columns_and_say_the_state_in_a_word() {
-        let checks = told(|area| {
-            area.say("a", Word::Look, "word ".repeat(60).trim())
-                .next("next ".repeat(40).trim());
-            area.say("b", Word::Missing, "Nothing.");
-        });
-        let lines = lines(&checks, 80);
-        assert!(
-            lines.iter().all(|line| line.chars().count() <= 80),
-            "{lines:#?}"
-        );
-        assert_eq!(lines[0], "Sound");
-        assert!(lines[1].starts_with("  look     word"));
-        assert!(
-            lines
-                .iter()
-                .any(|line| line.starts_with("           Next: next"))
-        );
-        assert_eq!(lines.last().unwrap(), "  missing  Nothing.");
-    }
-
-    #[test]
-    fn the_ending_counts_what_is_not_well() {
-        let summary = |look, missing| Summary {
-            ok: 1,
-            look,
-            missing,
-        };
-        assert!(ending(&summary(0, 0)).contains("All is well"));
-        assert!(ending(&summary(1, 0)).contains("1 thing to look at."));
-        assert!(ending(&summary(2, 1)).contains("2 things to look at, 1 missing."));
     }
 }

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::desk::{Desk, session};
+use std::process::Command;
+
+use common::desk::{self, Desk, session};
 use undertone::audio::{Memory, Spec, wav};
 use undertone::vault::{Beginning, Origin, SessionId, Vault};
 
@@ -193,4 +195,67 @@ fn errors_are_told_in_json_too() {
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["error"]["kind"], "not-found");
     assert!(error["error"]["next"].is_array());
+}
+
+/// Runs a shell script that sees `$full`, a disk of its own of 400 kB, and the program as `$undertone`.
+#[cfg(target_os = "linux")]
+fn on_a_small_disk(desk: &Desk, script: &str) -> std::process::Output {
+    let full = desk.path("full");
+    std::fs::create_dir_all(&full).unwrap();
+    let mount = "mount -t tmpfs -o size=400k tmpfs \"$full\" || exit 99\n";
+    let mut command = Command::new("unshare");
+    desk.prepare(&mut command);
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(format!("{mount}{script}"))
+        .env("full", &full)
+        .env("undertone", env!("CARGO_BIN_EXE_undertone"))
+        .env("session", session());
+    let output = desk::feed(&mut command, desk::PASSPHRASE);
+    assert_ne!(
+        output.status.code(),
+        Some(99),
+        "no disk of 400 kB could be made: user namespaces are needed"
+    );
+    output
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_from_the_start_is_told_and_nothing_is_left_behind() {
+    let desk = Desk::new();
+    let output = on_a_small_disk(
+        &desk,
+        "cp -r \"$UNDERTONE_VAULT\" \"$full/vault\"; export UNDERTONE_VAULT=\"$full/vault\"
+         \"$undertone\" import \"$session\"; echo \"import $?\"
+         \"$undertone\" record; echo \"record $?\"
+         find \"$full/vault/sessions\" -type f",
+    );
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "import 10\nrecord 10\n",
+        "{words}"
+    );
+    assert!(words.contains("Nothing was imported"), "{words}");
+    assert!(words.contains("too little room"), "{words}");
+}
+
+#[test]
+fn recording_without_a_microphone_says_so_and_leaves_no_session() {
+    let desk = Desk::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_undertone"));
+    desk.prepare(&mut command);
+    // No sound server, and a configuration of ALSA that knows no device.
+    std::fs::write(desk.path("asound.conf"), "").unwrap();
+    command
+        .env("PULSE_SERVER", "unix:/nonexistent")
+        .env("ALSA_CONFIG_PATH", desk.path("asound.conf"))
+        .arg("record");
+    let output = desk::feed(&mut command, "");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{words}");
+    assert!(words.contains("no microphone"), "{words}");
+    assert!(words.contains("undertone devices"), "{words}");
+    assert!(!desk.done(&["sessions"]).contains("INTERRUPTED"));
 }

@@ -51,7 +51,18 @@ pub fn run(args: &ImportArgs, cx: &Context) -> Result<()> {
         Err(error) => {
             // The file the person gave is still theirs: nothing is lost by clearing up.
             session.discard(cx.now())?;
-            return Err(error);
+            return Err(match error.kind() {
+                // The vault says of a full disk what it kept, but that has just been cleared up.
+                Kind::Disk => Error::new(
+                    Kind::Disk,
+                    "The vault's disk is full or cannot be written. Nothing was imported; the \
+                     file itself is untouched.",
+                )
+                .hint(
+                    "Free some space, or keep the vault on another disk: undertone --vault DIR …",
+                ),
+                _ => error,
+            });
         }
     };
     let mut manifest = session.manifest();

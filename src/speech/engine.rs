@@ -133,7 +133,8 @@ impl Worker<'_> {
         if window.len() < SPEECH_RATE as usize / 10 {
             return Ok(Vec::new());
         }
-        let parameters = self.parameters(decoding, cancel);
+        let mut parameters = self.parameters(decoding, cancel);
+        parameters.set_audio_ctx(encoder_length(window.len()));
         let outcome = self.state.full(parameters, window);
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Cancelled, "Stopped."));
@@ -229,6 +230,16 @@ impl Worker<'_> {
         }
         finish(words, length)
     }
+}
+
+/// Positions of the encoder for a window of so many samples, 20 ms each.
+fn encoder_length(samples: usize) -> i32 {
+    let least: usize = std::env::var("UT_MINCTX")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1472);
+    let needed = samples / (SPEECH_RATE as usize / 50) + 1;
+    (needed + 16).next_multiple_of(64).clamp(least, 1472) as i32
 }
 
 struct Token {

@@ -49,6 +49,9 @@ pub struct Word {
 pub struct ChannelSpeech {
     /// Words in time order; starts never go back.
     pub words: Vec<Word>,
+    /// By word: the share of the time around it in which the channel held its own speaker's voice,
+    /// 0 to 1. Empty where it was not measured.
+    pub own: Vec<f32>,
     /// Where this channel's own speaker was talking, from the sound alone; in order, not touching.
     pub activity: Vec<Span>,
 }

@@ -133,10 +133,7 @@ pub fn transcribe(
     let channels = channels
         .into_iter()
         .enumerate()
-        .map(|(index, draft)| ChannelSpeech {
-            words: draft.finish(),
-            activity: ownership.activity(index).to_vec(),
-        })
+        .map(|(index, draft)| draft.finish(ownership.activity(index)))
         .collect();
     Ok(Heard {
         channels,
@@ -257,9 +254,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn finish(mut self) -> Vec<Word> {
+    fn finish(mut self, activity: &[Span]) -> ChannelSpeech {
         suspect::mark(&mut self.words, &self.evidence);
-        self.words
+        ChannelSpeech {
+            words: self.words,
+            own: self.evidence.iter().map(|word| word.voice).collect(),
+            activity: activity.to_vec(),
+        }
     }
 }
 

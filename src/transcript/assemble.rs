@@ -14,6 +14,8 @@
 //! changed, reordered or dropped (a "word" of nothing but spaces is none); suspect words stay in
 //! their speaker's turn and take nobody's floor.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 
 use super::spans::{finite, millis};
@@ -96,10 +98,10 @@ pub fn assemble(input: AssembleInput) -> Transcript {
         .iter()
         .map(|c| spans_within(&c.activity, end))
         .collect();
-    let words: Vec<Vec<Word>> = channels
+    let (words, own): (Vec<Vec<Word>>, Vec<Vec<f32>>) = channels
         .into_iter()
-        .map(|c| words_within(c.words, end))
-        .collect();
+        .map(|c| words_within(c.words, c.own, end))
+        .unzip();
     let talks: Vec<Vec<Span>> = activity
         .iter()
         .zip(&words)
@@ -114,7 +116,7 @@ pub fn assemble(input: AssembleInput) -> Transcript {
         model,
         overlaps: overlaps(&talks),
         pauses: pauses(&names, &talks, &gaps),
-        turns: turns(&names, words),
+        turns: turns(&names, words, &own),
         activity: names
             .into_iter()
             .zip(activity)
@@ -137,7 +139,19 @@ fn last_moment(channel: &ChannelSpeech) -> f64 {
 
 /// The words with times that are finite, in order, within the session, and not into the next word:
 /// one mouth says one word at a time.
-fn words_within(mut words: Vec<Word>, end: f64) -> Vec<Word> {
+///
+/// `own` follows the words; it is returned empty if it does not go with them.
+fn words_within(words: Vec<Word>, mut own: Vec<f32>, end: f64) -> (Vec<Word>, Vec<f32>) {
+    if own.len() != words.len() || own.iter().any(|share| !share.is_finite()) {
+        own.clear();
+    }
+    let kept: Vec<bool> = words
+        .iter()
+        .map(|word| !word.text.trim().is_empty())
+        .collect();
+    let mut keep = kept.iter();
+    own.retain(|_| keep.next() == Some(&true));
+    let mut words = words;
     words.retain(|word| !word.text.trim().is_empty());
     let mut reached = 0.0_f64;
     for word in &mut words {
@@ -166,7 +180,7 @@ fn words_within(mut words: Vec<Word>, end: f64) -> Vec<Word> {
         word.end = word.end.min(next);
         next = word.start;
     }
-    words
+    (words, own)
 }
 
 fn spans_within(spans: &[Span], end: f64) -> Vec<Span> {
@@ -225,7 +239,7 @@ struct Utterance {
     backchannel: bool,
 }
 
-fn turns(names: &[String], words: Vec<Vec<Word>>) -> Vec<Turn> {
+fn turns(names: &[String], words: Vec<Vec<Word>>, own: &[Vec<f32>]) -> Vec<Turn> {
     let mut utterances: Vec<Vec<Utterance>> = words.iter().map(|w| utterances(w)).collect();
     mark_backchannels(&words, &mut utterances);
 
@@ -234,6 +248,7 @@ fn turns(names: &[String], words: Vec<Vec<Word>>) -> Vec<Turn> {
         let cuts = cuts(&words, speaker, &utterances);
         let mut marks = utterances[speaker].iter().peekable();
         let mut backchannel = false;
+        let mut first = 0;
         for (index, word) in words.into_iter().enumerate() {
             if let Some(mark) = marks.next_if(|u| u.first == index) {
                 backchannel = mark.backchannel;
@@ -242,19 +257,23 @@ fn turns(names: &[String], words: Vec<Vec<Word>>) -> Vec<Turn> {
                 Some((s, turn)) if *s == speaker && !cuts[index] => {
                     turn.end = turn.end.max(word.end);
                     turn.words.push(word);
+                    turn.attribution = attribution(&own[speaker], first..=index);
                 }
-                _ => turns.push((
-                    speaker,
-                    Turn {
-                        id: 0,
-                        speaker: name.clone(),
-                        start: word.start,
-                        end: word.end,
-                        backchannel,
-                        attribution: None,
-                        words: vec![word],
-                    },
-                )),
+                _ => {
+                    first = index;
+                    turns.push((
+                        speaker,
+                        Turn {
+                            id: 0,
+                            speaker: name.clone(),
+                            start: word.start,
+                            end: word.end,
+                            backchannel,
+                            attribution: attribution(&own[speaker], index..=index),
+                            words: vec![word],
+                        },
+                    ));
+                }
             }
         }
     }
@@ -265,6 +284,14 @@ fn turns(names: &[String], words: Vec<Vec<Word>>) -> Vec<Turn> {
         .zip(1_u32..)
         .map(|((_, turn), id)| Turn { id, ..turn })
         .collect()
+}
+
+/// The mean over a turn's words of how much of the sound around each was the speaker's own.
+fn attribution(own: &[f32], words: RangeInclusive<usize>) -> Option<f32> {
+    let shares = own.get(words).filter(|shares| !shares.is_empty())?;
+    let mean = shares.iter().sum::<f32>() / shares.len() as f32;
+    // Hundredths: more would be a promise.
+    Some((mean.clamp(0.0, 1.0) * 100.0).round() / 100.0)
 }
 
 fn utterances(words: &[Word]) -> Vec<Utterance> {

@@ -130,14 +130,24 @@ pub struct Turn {
     /// A short answer inside the other's turn ("mm-hm"), which does not take the floor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub backchannel: bool,
-    /// How clearly the sound says that this speaker said it, 0 to 1, where it was measured.
+    /// How clearly the sound says that this speaker said it: the share of the time around the
+    /// words in which their channel held their own voice, 0 to 1, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<f32>,
     /// The words, in order.
     pub words: Vec<Word>,
 }
 
+/// A turn's attribution under which it is shown that the speaker is unsure.
+pub const UNSURE: f32 = 0.5;
+
 impl Turn {
+    /// Whether the sound leaves it open that it was the other who spoke ([`UNSURE`]).
+    #[must_use]
+    pub fn unsure(&self) -> bool {
+        self.attribution.is_some_and(|share| share < UNSURE)
+    }
+
     /// The turn's words joined by spaces, suspect words left out.
     #[must_use]
     pub fn text(&self) -> String {

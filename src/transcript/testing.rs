@@ -83,6 +83,7 @@ pub(crate) fn input(duration: f64, channels: Vec<ChannelSpeech>) -> AssembleInpu
 pub(crate) fn session(duration: f64, therapist: Vec<Word>, client: Vec<Word>) -> Transcript {
     let channel = |words| ChannelSpeech {
         words,
+        own: Vec::new(),
         activity: Vec::new(),
     };
     assemble(input(duration, vec![channel(therapist), channel(client)]))
@@ -226,11 +227,18 @@ pub(crate) fn wild_channel() -> impl Strategy<Value = ChannelSpeech> {
         prop::collection::vec(word, 0..40),
         prop::collection::vec(span, 0..8),
         any::<bool>(),
+        prop::collection::vec(prop_oneof![0.0f32..1.0, Just(f32::NAN), Just(7.0)], 40),
+        any::<bool>(),
     )
-        .prop_map(|(mut words, activity, sorted)| {
+        .prop_map(|(mut words, activity, sorted, mut own, measured)| {
+            own.truncate(if measured { words.len() } else { 3 });
             if sorted {
                 words.sort_by(|a, b| a.start.total_cmp(&b.start));
             }
-            ChannelSpeech { words, activity }
+            ChannelSpeech {
+                words,
+                own,
+                activity,
+            }
         })
 }

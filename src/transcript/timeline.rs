@@ -76,11 +76,14 @@ fn at_once(transcript: &Transcript, turn: &Turn) -> bool {
 
 /// What stands in front of a turn's words, if anything.
 pub(crate) fn remark(turn: &Turn, place: Place, names: &Names<'_>) -> Option<String> {
-    match place {
+    let place = match place {
         Place::Alone => None,
-        Place::Overlapping => Some("(overlapping)".into()),
-        Place::Backchannel => Some(format!("(while {} speaks)", names.other(&turn.speaker))),
-    }
+        Place::Overlapping => Some("overlapping".to_owned()),
+        Place::Backchannel => Some(format!("while {} speaks", names.other(&turn.speaker))),
+    };
+    let unsure = turn.unsure().then(|| "unsure who speaks".to_owned());
+    let remarks: Vec<String> = place.into_iter().chain(unsure).collect();
+    (!remarks.is_empty()).then(|| format!("({})", remarks.join(", ")))
 }
 
 /// `· 4 s of silence ·`

@@ -49,13 +49,17 @@ impl CpalSource {
     pub fn find(wanted: Option<&str>) -> Result<Self> {
         let host = host();
         let device = match wanted {
-            None => host.default_input_device().ok_or_else(|| {
-                Error::new(
-                    Kind::NotFound,
-                    "This computer has no microphone that can be used.",
-                )
-                .hint("Connect one, then: undertone devices")
-            })?,
+            // ALSA names a default device where there is none: it must also be able to describe itself.
+            None => host
+                .default_input_device()
+                .filter(|device| device.default_input_config().is_ok())
+                .ok_or_else(|| {
+                    Error::new(
+                        Kind::NotFound,
+                        "This computer has no microphone that can be used.",
+                    )
+                    .hint("Connect one, then: undertone devices")
+                })?,
             Some(wanted) => pick(&host, wanted)?,
         };
         let config = device.default_input_config().map_err(|e| trouble(&e))?;

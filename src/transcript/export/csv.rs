@@ -10,7 +10,7 @@ use crate::transcript::Transcript;
 use crate::transcript::text::{Names, clean, plain};
 
 const HEADER: &str =
-    "turn,speaker,role,start_seconds,end_seconds,backchannel,suspect_words,text\r\n";
+    "turn,speaker,role,start_seconds,end_seconds,backchannel,attribution,suspect_words,text\r\n";
 
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '|', '%']);
@@ -25,13 +25,15 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
         let suspect = turn.words.iter().filter(|word| word.suspect).count();
         write!(
             out,
-            "{},{},{},{:.3},{:.3},{},{suspect},{}\r\n",
+            "{},{},{},{:.3},{:.3},{},{},{suspect},{}\r\n",
             turn.id,
             cell(&clean(&turn.speaker)),
             names.role(&turn.speaker).map_or("", |role| role.id()),
             turn.start,
             turn.end,
             turn.backchannel,
+            turn.attribution
+                .map_or_else(String::new, |share| format!("{share:.2}")),
             cell(&plain(turn)),
         )?;
     }
@@ -78,9 +80,9 @@ mod tests {
         let written = text(&sample(), Format::Csv);
         assert!(written.starts_with(HEADER));
         assert!(written.contains(
-            "\r\n1,\"therapist\",therapist,1.000,3.080,false,0,\"How have you been since last week?\"\r\n"
+            "\r\n1,\"therapist\",therapist,1.000,3.080,false,,0,\"How have you been since last week?\"\r\n"
         ));
-        assert!(written.contains(",false,1,\"[?Thanks.]\"\r\n"));
+        assert!(written.contains(",false,,1,\"[?Thanks.]\"\r\n"));
     }
 
     #[test]
@@ -97,13 +99,13 @@ mod tests {
             let rows = read(&text(&transcript, Format::Csv));
             prop_assert_eq!(rows.len(), transcript.turns.len() + 1);
             for (row, turn) in rows[1..].iter().zip(&transcript.turns) {
-                prop_assert_eq!(row.len(), 8);
+                prop_assert_eq!(row.len(), 9);
                 prop_assert_eq!(&row[0], &turn.id.to_string());
                 let said = plain(turn);
                 let runs = said.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '|', '%']);
                 let guarded = if runs { format!("'{said}") } else { said };
-                prop_assert_eq!(&row[7], &guarded);
-                prop_assert!(!row[7].starts_with(['=', '+', '-', '@', '\t', '\r']));
+                prop_assert_eq!(&row[8], &guarded);
+                prop_assert!(!row[8].starts_with(['=', '+', '-', '@', '\t', '\r']));
             }
         }
     }

@@ -25,6 +25,12 @@ const EDGES: [f32; 13] = [
 ];
 /// Bands in a frame.
 pub const BANDS: usize = EDGES.len() - 1;
+/// Spectral bins in a band.
+#[must_use]
+pub fn bins(band: usize) -> f32 {
+    (EDGES[band + 1] - EDGES[band]) * WINDOW as f32 / SPEECH_RATE as f32
+}
+
 /// Level written for digital silence, in dBFS.
 pub const FLOOR_DB: f32 = -110.0;
 

@@ -11,11 +11,17 @@
 //!
 //! Only energies are compared, never words: "yes" after "yes" is two people agreeing.
 
-use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};
+use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, bins, from_db, to_db};
 use super::{ChannelSeparation, Separation, Span};
 
-/// A band counts as own voice from this many dB above predicted leak and noise.
-pub const MARGIN_DB: f32 = 5.0;
+/// A band counts as own voice from this many dB above predicted leak and noise, where the
+/// microphones hold the speakers apart well.
+const MARGIN_DB: f32 = 5.0;
+/// Where they do not, this share of what holds them apart: more would leave no room for a voice that
+/// is only a little louder at its own microphone.
+const MARGIN_SHARE: f32 = 0.6;
+/// The margin is never less, in dB: single frames swing that much in a room.
+const LEAST_MARGIN_DB: f32 = 2.0;
 /// Mean excess over the bands, in dB, from which a frame is own voice. Chosen on the development
 /// sessions; flat between 1.0 and 2.0.
 const EVIDENCE_ON: f32 = 1.5;
@@ -29,6 +35,8 @@ const ROOM_DECAY_DB: f32 = 1.2;
 const VOICE_ON: f32 = 0.25;
 /// The noise floor is followed in blocks of this many frames (one minute).
 const NOISE_BLOCK: usize = 6_000;
+/// Frames that the noise floor is averaged over.
+const NOISE_MEAN: usize = 15;
 /// No microphone is quieter than this, in dBFS a band.
 const QUIETEST_DB: f32 = -95.0;
 /// Shortest stretch taken as own voice, in frames. A "mm" lasts about 100 ms.
@@ -43,6 +51,8 @@ pub struct Ownership {
     evidence: Vec<Vec<f32>>,
     /// By channel: where the own speaker talks.
     activity: Vec<Vec<Span>>,
+    /// See [`MARGIN_DB`].
+    margin_db: f32,
     /// The figures for the transcript.
     figures: Vec<ChannelSeparation>,
 }
@@ -73,7 +83,7 @@ impl Ownership {
     pub fn report(&self, leaked_words: u32) -> Separation {
         Separation {
             channels: self.figures.clone(),
-            margin_db: f64::from(MARGIN_DB),
+            margin_db: round(f64::from(self.margin_db)),
             leaked_words,
         }
     }
@@ -90,6 +100,7 @@ fn frame_at(seconds: f64) -> usize {
 pub fn own_voices(features: &Features) -> Ownership {
     let noise: Vec<Noise> = features.channels.iter().map(Noise::of).collect();
     let sides = (features.channels.len() == 2).then(|| Sides::find(features, &noise));
+    let margin_db = sides.as_ref().map_or(MARGIN_DB, Sides::margin_db);
     let mut evidence = Vec::new();
     let mut activity = Vec::new();
     for (index, channel) in features.channels.iter().enumerate() {
@@ -98,7 +109,7 @@ pub fn own_voices(features: &Features) -> Ownership {
             noise: &noise[1 - index],
             gain: sides.leak_into[index],
         });
-        let raw = excess(channel, &noise[index], leak.as_ref());
+        let raw = excess(channel, &noise[index], leak.as_ref(), margin_db);
         let smooth = smooth(&raw);
         activity.push(spans(&smooth, channel));
         evidence.push(smooth);
@@ -107,6 +118,7 @@ pub fn own_voices(features: &Features) -> Ownership {
     Ownership {
         evidence,
         activity,
+        margin_db,
         figures,
     }
 }
@@ -119,25 +131,43 @@ struct Noise {
 }
 
 impl Noise {
-    /// The tenth percentile of each band: speech leaves more than a tenth of any minute free.
+    /// The quietest moments of each band: the third percentile of means over 150 ms, since two
+    /// people who both leak into a channel leave hardly more of a minute free. A minute in which
+    /// nobody pauses takes the floor of the quieter one beside it.
     fn of(channel: &ChannelFeatures) -> Noise {
         let blocks = channel.len().div_ceil(NOISE_BLOCK).max(1);
-        let mut out = Vec::with_capacity(blocks);
+        let mut each = Vec::with_capacity(blocks);
         for block in 0..blocks {
             // A short last block borrows from the one before.
             let end = ((block + 1) * NOISE_BLOCK).min(channel.len());
             let start = (block * NOISE_BLOCK).min(end.saturating_sub(NOISE_BLOCK));
             let mut floor = [QUIETEST_DB; BANDS];
             for (band, floor) in floor.iter_mut().enumerate() {
-                let levels = (start..end)
-                    .map(|frame| channel.band_db(frame, band))
+                let powers: Vec<f32> = (start..end)
+                    .map(|frame| from_db(channel.band_db(frame, band)))
                     .collect();
-                *floor = percentile(levels, 0.10)
-                    .unwrap_or(QUIETEST_DB)
-                    .max(QUIETEST_DB);
+                let means = powers
+                    .windows(NOISE_MEAN)
+                    .map(|powers| to_db(powers.iter().sum::<f32>() / NOISE_MEAN as f32))
+                    .collect();
+                *floor =
+                    (percentile(means, 0.03).unwrap_or(QUIETEST_DB) - swing(band)).max(QUIETEST_DB);
             }
-            out.push(floor);
+            each.push(floor);
         }
+        let out: Vec<[f32; BANDS]> = (0..blocks)
+            .map(|block| {
+                let beside = &each[block.saturating_sub(1)..(block + 2).min(blocks)];
+                let mut floor = each[block];
+                for (band, floor) in floor.iter_mut().enumerate() {
+                    *floor = beside
+                        .iter()
+                        .map(|other| other[band])
+                        .fold(*floor, f32::min);
+                }
+                floor
+            })
+            .collect();
         let levels = out
             .iter()
             .map(|floor| to_db(floor.iter().map(|db| from_db(*db)).sum()))
@@ -155,6 +185,12 @@ impl Noise {
     fn level(&self, frame: usize) -> f32 {
         self.levels[(frame / NOISE_BLOCK).min(self.levels.len() - 1)]
     }
+}
+
+/// How far under a mean over 150 ms the tenth percentile of single frames lies in steady noise, in
+/// dB: the narrower a band, the more it swings. Measured on white and on room noise, within 0.3 dB.
+fn swing(band: usize) -> f32 {
+    5.5 / bins(band).sqrt()
 }
 
 fn percentile(mut values: Vec<f32>, share: f32) -> Option<f32> {
@@ -175,6 +211,16 @@ struct Sides {
 }
 
 impl Sides {
+    /// The margin that this pair of microphones leaves room for.
+    fn margin_db(&self) -> f32 {
+        let apart: Vec<f32> = self.bleed_db.iter().flatten().map(|db| -db).collect();
+        if apart.is_empty() {
+            return MARGIN_DB;
+        }
+        let apart = apart.iter().sum::<f32>() / apart.len() as f32;
+        (MARGIN_SHARE * apart).clamp(LEAST_MARGIN_DB, MARGIN_DB)
+    }
+
     fn find(features: &Features, noise: &[Noise]) -> Sides {
         let [one, two] = [&features.channels[0], &features.channels[1]];
         let mut differences = Vec::new();
@@ -282,7 +328,12 @@ struct Leak<'a> {
 }
 
 /// By frame: how far the channel stands out above leak and noise, mean over the bands, in dB.
-fn excess(channel: &ChannelFeatures, noise: &Noise, leak: Option<&Leak>) -> Vec<f32> {
+fn excess(
+    channel: &ChannelFeatures,
+    noise: &Noise,
+    leak: Option<&Leak>,
+    margin_db: f32,
+) -> Vec<f32> {
     // The other's recent level, dying away as the room lets it.
     let mut room = [QUIETEST_DB; BANDS];
     (0..channel.len())
@@ -303,7 +354,7 @@ fn excess(channel: &ChannelFeatures, noise: &Noise, leak: Option<&Leak>) -> Vec<
                         predicted += from_db(*room + leak.gain[band]);
                     }
                 }
-                let over = channel.band_db(frame, band) - to_db(predicted) - MARGIN_DB;
+                let over = channel.band_db(frame, band) - to_db(predicted) - margin_db;
                 sum += over.clamp(0.0, EXCESS_CAP);
             }
             sum / BANDS as f32

@@ -43,9 +43,11 @@ def active_level(samples):
 
 
 def trimmed(samples):
-    """Cut to where the voice is heard: from 35 dB under the loudest 10 ms."""
+    """Cut to where the voice is heard: 35 dB under the loudest 10 ms, and 12 dB over the recording's own
+    noise where that is more, for at least 30 ms."""
     level = levels(samples)
-    heard = np.flatnonzero(level > level.max() - 35.0)
+    least = max(level.max() - 35.0, min(np.percentile(level, 5) + 12.0, level.max() - 20.0))
+    heard = np.flatnonzero(np.convolve(level > least, np.ones(3), "same") > 2.5)
     frame = RATE // 100
     return samples[heard[0] * frame : (heard[-1] + 1) * frame]
 
@@ -211,7 +213,7 @@ def conversation(voices, name, seed, minutes):
         start = at
         at = put(side, utterance, start, kind)
         length = at - start
-        if answers[1 - side] and kind == "turn" and length > 5.0 and random.random() < 0.35:
+        if answers[1 - side] and kind == "turn" and length > 4.0 and random.random() < 0.6:
             murmur = answers[1 - side][random.integers(len(answers[1 - side]))]
             put(1 - side, murmur, start + random.uniform(1.0, length - 2.5), "backchannel")
         if answers[1 - side] and random.random() < 0.25:

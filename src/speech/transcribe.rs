@@ -23,6 +23,8 @@ const VAGUE: f64 = 0.08;
 const SLOWEST_WORD: f64 = 1.2;
 /// A word said in less, in seconds, was put in the wrong place by the alignment.
 const HASTY: f64 = 0.06;
+/// The last word before a pause is moved by at most this much, in seconds, to end with the voice.
+const END_REACH: f64 = 0.5;
 /// Edges of a piece are faded over this many samples (10 ms), so that no click is transcribed.
 const FADE: usize = 160;
 
@@ -391,7 +393,27 @@ fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> 
         pieces.push(index);
     }
     carry_over(words, window, &mut spans, &mut pieces);
+    last_ends(&mut spans, activity);
     spans
+}
+
+/// Ends the last word of each stretch of own voice where the voice ends: the alignment is vague
+/// about where sound gives way to silence.
+fn last_ends(spans: &mut [Span], activity: &[Span]) {
+    for at in 0..spans.len() {
+        let word = spans[at];
+        let begun = activity.partition_point(|voice| voice.start <= word.start);
+        let Some(voice) = activity[..begun].last() else {
+            continue;
+        };
+        let last = spans.get(at + 1).is_none_or(|next| next.start >= voice.end);
+        if last && (word.end - voice.end).abs() < END_REACH {
+            spans[at] = Span {
+                start: word.start.min(voice.end),
+                end: voice.end,
+            };
+        }
+    }
 }
 
 /// Where the stretch of own voice that holds (or last held) a moment began.

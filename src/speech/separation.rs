@@ -51,6 +51,8 @@ pub struct Ownership {
     evidence: Vec<Vec<f32>>,
     /// By channel: where the own speaker talks.
     activity: Vec<Vec<Span>>,
+    /// By channel.
+    noise: Vec<Noise>,
     /// See [`MARGIN_DB`].
     margin_db: f32,
     /// The figures for the transcript.
@@ -62,6 +64,12 @@ impl Ownership {
     #[must_use]
     pub fn activity(&self, channel: usize) -> &[Span] {
         &self.activity[channel]
+    }
+
+    /// Level of a channel when nobody speaks, around a span, in dBFS.
+    #[must_use]
+    pub fn noise_db(&self, channel: usize, span: Span) -> f32 {
+        self.noise[channel].level(frame_at(span.start))
     }
 
     /// Share of the frames in a span in which the channel holds its own speaker's voice, 0 to 1.
@@ -118,12 +126,14 @@ pub fn own_voices(features: &Features) -> Ownership {
     Ownership {
         evidence,
         activity,
+        noise,
         margin_db,
         figures,
     }
 }
 
 /// Noise floor of a channel, by minute and band, in dBFS.
+#[derive(Debug, Clone)]
 struct Noise {
     blocks: Vec<[f32; BANDS]>,
     /// The same over all bands.

@@ -20,6 +20,8 @@ pub struct Piece {
     pub at: f64,
     /// The session time it holds.
     pub span: Span,
+    /// What its samples are multiplied by.
+    pub gain: f32,
 }
 
 /// What is given to the engine at once.
@@ -79,6 +81,7 @@ pub fn pack(
         window.pieces.push(Piece {
             at: window.length + pause,
             span,
+            gain: 1.0,
         });
         window.length += pause + length;
     }

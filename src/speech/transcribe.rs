@@ -90,9 +90,19 @@ pub fn transcribe(
     let duration = seconds(features.samples);
     let plans: Vec<Vec<Window>> = (0..features.channels.len())
         .map(|channel| {
-            let mut windows = windows::pack(ownership.activity(channel), duration, &mut |within| {
-                quietest(&features, channel, within)
-            });
+            // One or two channels: the other is the next one round.
+            let other = (channel + 1) % features.channels.len();
+            let others = if other == channel {
+                &[]
+            } else {
+                ownership.activity(other)
+            };
+            let mut windows = windows::pack(
+                ownership.activity(channel),
+                others,
+                duration,
+                &mut |within| quietest(&features, channel, within),
+            );
             for piece in windows.iter_mut().flat_map(|window| &mut window.pieces) {
                 let noise = ownership.noise_db(channel, piece.span);
                 piece.gain = gain(&features.channels[channel], piece.span, noise);

@@ -10,6 +10,8 @@ use super::engine::LONGEST_WINDOW;
 const LEAD: f64 = 0.20;
 /// Kept after a stretch of speech, in seconds: trailing words.
 const TRAIL: f64 = 0.30;
+/// Lead and trail are at least this, in seconds: the edge of a voice is not known better.
+const LEAST_PAD: f64 = 0.05;
 /// Pauses longer than this are shortened to it, in seconds.
 const PAUSE: f64 = 0.60;
 
@@ -58,17 +60,21 @@ impl Window {
 
 /// Packs stretches of own speech (in order, not overlapping) into windows.
 ///
+/// `others` is where somebody else talks, in order: lead and trail stop there, since their voice
+/// would be written down as the speaker's own.
+///
 /// `quietest(span)` finds the best moment to cut within a span, in seconds; it is asked only where
 /// somebody talks longer than a window without a pause.
 #[must_use]
 pub fn pack(
     activity: &[Span],
+    others: &[Span],
     duration: f64,
     quietest: &mut dyn FnMut(Span) -> f64,
 ) -> Vec<Window> {
     let mut windows = Vec::new();
     let mut window = Window::default();
-    for span in split_long(padded(activity, duration), quietest) {
+    for span in split_long(padded(activity, others, duration), quietest) {
         let length = span.end - span.start;
         let pause = window
             .pieces
@@ -92,11 +98,17 @@ pub fn pack(
 }
 
 /// Adds lead and trail, and joins what then touches.
-fn padded(activity: &[Span], duration: f64) -> Vec<Span> {
+fn padded(activity: &[Span], others: &[Span], duration: f64) -> Vec<Span> {
     let mut out: Vec<Span> = Vec::new();
     for span in activity {
-        let start = (span.start - LEAD).max(0.0);
-        let end = (span.end + TRAIL).min(duration).max(start);
+        let before = others.partition_point(|other| other.start < span.start);
+        let silent_from = others[..before].last().map_or(0.0, |other| other.end);
+        let lead = (span.start - silent_from).clamp(LEAST_PAD, LEAD);
+        let after = others.partition_point(|other| other.end <= span.end);
+        let silent_to = others.get(after).map_or(f64::INFINITY, |other| other.start);
+        let trail = (silent_to - span.end).clamp(LEAST_PAD, TRAIL);
+        let start = (span.start - lead).max(0.0);
+        let end = (span.end + trail).min(duration).max(start);
         match out.last_mut() {
             Some(last) if start <= last.end => last.end = last.end.max(end),
             _ => out.push(Span { start, end }),
@@ -148,9 +160,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_moment_of_speech_is_in_a_window_and_maps_back(activity in spans()) {
+        fn every_moment_of_speech_is_in_a_window_and_maps_back(
+            activity in spans(),
+            others in spans(),
+        ) {
             let duration = activity.last().map_or(0.0, |span| span.end + 1.0);
-            let windows = pack(&activity, duration, &mut |span| (span.start + span.end) / 2.0);
+            let windows = pack(&activity, &others, duration, &mut |span| (span.start + span.end) / 2.0);
             for window in &windows {
                 prop_assert!(window.length <= LONGEST_WINDOW + 1e-9);
                 for piece in &window.pieces {

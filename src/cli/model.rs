@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::{Context, terminal};
 use crate::Result;
-use crate::model::{self, Installed, Languages, Step, Trust};
+use crate::model::{self, DETECTOR, Installed, Languages, Step, Trust};
 
 /// Arguments of `undertone model`.
 #[derive(Debug, clap::Args)]
@@ -53,6 +53,7 @@ fn list(cx: &Context) -> Result<()> {
         return cx.print_json(&serde_json::json!({
             "folder": cx.models_dir,
             "installed": installed,
+            "detector": cx.models().detector().is_some(),
             "catalog": model::catalog(),
         }));
     }
@@ -61,6 +62,11 @@ fn list(cx: &Context) -> Result<()> {
     }
     if installed.is_empty() {
         cx.say("No speech model is installed yet.");
+    }
+    if cx.models().detector().is_some() {
+        cx.say(&format!("The voice detector {DETECTOR} is installed."));
+    } else {
+        cx.say("The voice detector is not installed. Next: scripts/fetch-model");
     }
     cx.say("Could be installed with scripts/fetch-model NAME:");
     for entry in model::catalog() {
@@ -98,6 +104,14 @@ fn import(path: &std::path::Path, name: Option<&str>, cx: &Context) -> Result<()
     std::fs::create_dir_all(&cx.models_dir)
         .map_err(|error| crate::Error::io("making", &cx.models_dir, &error))?;
     cx.shut_in(&[path], &[&cx.models_dir]);
+    if name.is_none() && cx.models().import_detector(path)? {
+        cx.say(&format!("Installed the voice detector {DETECTOR}."));
+        return if cx.json {
+            cx.print_json(&serde_json::json!({ "detector": DETECTOR }))
+        } else {
+            Ok(())
+        };
+    }
     let mut bar = cx.progress("Installing");
     let installed = cx.models().import(path, name, &mut |progress| {
         // Converting comes after copying where both happen; each fills the bar once.

@@ -62,7 +62,14 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
     let (unlocked, session) = cx.open_id(&id)?;
     let manifest = session.manifest()?;
     let started = Instant::now();
-    let engine = Engine::load(&installed.path, &installed.name)?;
+    let detector = cx.models().detector();
+    if detector.is_none() {
+        cx.warn(
+            "The voice detector is not installed: words made of noise may pass for speech. \
+             Next: scripts/fetch-model",
+        );
+    }
+    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
     let decoding = Decoding {
         language: args.language.clone(),
         vocabulary,

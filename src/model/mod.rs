@@ -12,6 +12,7 @@
 mod catalog;
 mod convert;
 mod ct2;
+mod detector;
 pub mod ggml;
 mod half;
 mod mel;
@@ -23,6 +24,7 @@ mod toy;
 mod vocabulary;
 
 pub use catalog::{Digest, Entry, Languages, catalog};
+pub use detector::DETECTOR;
 pub use shape::Shape;
 pub use store::{Installed, Progress, Step, Store, Trust, Verified};
 

@@ -159,6 +159,8 @@ impl Noise {
                 let means = powers
                     .windows(NOISE_MEAN)
                     .map(|powers| to_db(powers.iter().sum::<f32>() / NOISE_MEAN as f32))
+                    // Digital silence is no noise of the room: a pause, a gap, a gated microphone.
+                    .filter(|db| *db > QUIETEST_DB)
                     .collect();
                 *floor =
                     (percentile(means, 0.03).unwrap_or(QUIETEST_DB) - swing(band)).max(QUIETEST_DB);

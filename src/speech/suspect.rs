@@ -8,6 +8,10 @@ use super::Word;
 
 /// Share of a word's frames with own voice under which there is no sound to carry the word.
 const NO_VOICE: f32 = 0.10;
+/// Share of the sound around a word that is a voice to the detector, under which the sound is something
+/// else. Measured (docs/benchmarks.md): speech 80 % or more, also 25 dB below the rest; room noises,
+/// sobs, laughter and music under 1 %.
+const NO_VOICE_AROUND: f32 = 0.15;
 /// With the model's own doubt above this and a word less probable than [`DOUBTED`], it is suspect.
 /// The first is the threshold that Whisper's reference decoder uses for "no speech".
 const NO_SPEECH: f32 = 0.6;
@@ -24,6 +28,9 @@ const FASTEST_WORD: f64 = 0.11;
 pub struct Evidence {
     /// Share of the word's time in which the channel held its own speaker's voice, 0 to 1.
     pub voice: f32,
+    /// Share of the sound around the word that the voice detector takes for a voice, 0 to 1, where
+    /// there is a detector. Noise that is louder at one microphone passes for own sound.
+    pub certain: Option<f32>,
     /// The model's doubt that there was speech around it, 0 to 1.
     pub no_speech: f32,
 }
@@ -31,7 +38,10 @@ pub struct Evidence {
 /// Marks the suspects among a channel's words; `evidence` is in the same order.
 pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
     for (word, evidence) in words.iter_mut().zip(evidence) {
-        let unvoiced = evidence.voice < NO_VOICE;
+        let unvoiced = evidence.voice < NO_VOICE
+            || evidence
+                .certain
+                .is_some_and(|share| share < NO_VOICE_AROUND);
         let doubted = evidence.no_speech > NO_SPEECH && word.probability < DOUBTED;
         word.suspect = unvoiced || doubted;
     }
@@ -99,6 +109,7 @@ mod tests {
         let evidence = vec![
             Evidence {
                 voice,
+                certain: None,
                 no_speech: 0.1
             };
             words.len()
@@ -126,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn a_word_on_sound_that_is_certainly_no_voice_is_suspect() {
+        let mut words = said("thank you", 0.3);
+        let on = |share| Evidence {
+            voice: 0.9,
+            certain: Some(share),
+            no_speech: 0.1,
+        };
+        mark(&mut words, &[on(0.05), on(0.4)]);
+        assert!(words[0].suspect && !words[1].suspect);
+    }
+
+    #[test]
     fn an_improbable_word_is_suspect_only_where_the_model_doubts_the_speech() {
         let mut words = said("thank you", 0.3);
         words[0].probability = 0.2;
@@ -133,10 +156,12 @@ mod tests {
         let evidence = [
             Evidence {
                 voice: 0.9,
+                certain: None,
                 no_speech: 0.8,
             },
             Evidence {
                 voice: 0.9,
+                certain: None,
                 no_speech: 0.2,
             },
         ];

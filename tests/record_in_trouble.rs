@@ -104,7 +104,13 @@ impl Room {
     }
 
     fn record(&self, more: &[&str]) -> Running {
-        let arguments = ["record", "--device", "pulseaudio:room.monitor"];
+        let arguments = [
+            "record",
+            "--consent",
+            "verbal",
+            "--device",
+            "pulseaudio:room.monitor",
+        ];
         let mut running = self.undertone(&[&arguments, more].concat());
         running.until("Recording from");
         running
@@ -485,7 +491,13 @@ fn a_device_that_cannot_tell_two_people_apart_is_refused_before_anything_is_begu
     let room = Room::new(1);
     let sink = "sink_name=single";
     room.pactl(&["load-module", "module-null-sink", sink, "channels=1"]);
-    let running = room.undertone(&["record", "--device", "pulseaudio:single.monitor"]);
+    let running = room.undertone(&[
+        "record",
+        "--consent",
+        "verbal",
+        "--device",
+        "pulseaudio:single.monitor",
+    ]);
     let (status, _, said) = running.end();
     assert_eq!(
         status.code(),
@@ -497,7 +509,13 @@ fn a_device_that_cannot_tell_two_people_apart_is_refused_before_anything_is_begu
         "{said}"
     );
     for wrong in [["--therapist", "2"], ["--client", "3"]] {
-        let arguments = ["record", "--device", "pulseaudio:room.monitor"];
+        let arguments = [
+            "record",
+            "--consent",
+            "verbal",
+            "--device",
+            "pulseaudio:room.monitor",
+        ];
         let (status, _, said) = room.undertone(&[&arguments[..], &wrong].concat()).end();
         assert!(!status.success() && said.contains("channel"), "{said}");
     }

@@ -153,7 +153,7 @@ impl Context {
     pub fn say(&self, words: &str) {
         if !self.quiet {
             for line in terminal::wrap(words, terminal::columns()) {
-                eprintln!("{line}");
+                terminal::tell(&line);
             }
         }
     }
@@ -164,9 +164,9 @@ impl Context {
         let lines = terminal::wrap(words, terminal::columns().saturating_sub(9));
         for (index, line) in lines.iter().enumerate() {
             if index == 0 {
-                eprintln!("{yellow}Warning:{yellow:#} {line}");
+                terminal::tell(&format!("{yellow}Warning:{yellow:#} {line}"));
             } else {
-                eprintln!("         {line}");
+                terminal::tell(&format!("         {line}"));
             }
         }
     }

@@ -81,6 +81,12 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
+/// Writes a line to stderr. A terminal that was closed meanwhile is no reason to stop: `eprintln!`
+/// would panic, in the middle of a recording.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 /// Prints an error as a person reads it: the sentence, then what to do.
 pub fn complain(error: &Error) {
     let red = on_stderr(AnsiColor::Red.on_default().bold());

@@ -225,6 +225,10 @@ impl CaptureSource for CpalSource {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        #[cfg(target_os = "linux")]
+        if self.id.starts_with("pulseaudio:") {
+            stream.witness = super::witness::Witness::begin();
+        }
         stream.look();
         Ok(stream)
     }

@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Spoilt};
+use super::watchdog::{Place, Seen, Trouble, Watchdog};
 use crate::audio::capture::{CaptureStream, Complaint};
 use crate::audio::levels::{Level, Meter};
 use crate::audio::{Frames, Spec};
@@ -28,7 +29,7 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Patience {
         Patience {
-            tell: Duration::from_secs(2),
+            tell: Duration::from_millis(1_500),
             give_up: Duration::from_secs(8),
         }
     }
@@ -36,6 +37,11 @@ impl Default for Patience {
 
 /// What is left to come after the source was told to stop comes within this.
 const DRAIN: Duration = Duration::from_millis(500);
+/// After going back on the record so much more is left out: sound that was on its way meanwhile
+/// was said off the record.
+const GUARD: Duration = Duration::from_millis(300);
+/// How often the watchdog looks.
+const PATROL: Duration = Duration::from_millis(100);
 /// At most so many marks are kept: a device that complains all day must not fill memory.
 const MARKS: usize = 1_000;
 
@@ -51,14 +57,12 @@ pub enum End {
 }
 
 /// Something to tell the person at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The device has given nothing for a while.
-    Stalled,
+    /// What the watchdog found.
+    Trouble(Trouble),
     /// The system says that the device is gone.
     Gone,
-    /// Sound comes again.
-    Back,
     /// The system put another device in its place.
     Changed,
     /// The device lost sound by itself.
@@ -76,6 +80,16 @@ pub struct Watch {
     pub gaps: Vec<(f64, f64)>,
     /// Places where the device stalled or lost an unknown length, in seconds, with the reason.
     pub marks: Vec<(f64, &'static str)>,
+    /// Stretches off the record, start and end in seconds; no end while it lasts.
+    pub off_record: Vec<(f64, Option<f64>)>,
+    /// How well the two people are held apart, in dB, once both have spoken.
+    pub separation_db: Option<f32>,
+    /// Whether nothing comes from the device.
+    pub waiting: bool,
+    /// How long the disk will last: told by whoever writes.
+    pub left: Option<Duration>,
+    /// How much of the set length is left: told by whoever counts.
+    pub to_go: Option<Duration>,
     /// Why it ended, once it did.
     pub end: Option<End>,
 }
@@ -93,7 +107,16 @@ pub struct Live<'a> {
     /// Frames handed out.
     position: u64,
     complaints: u64,
-    troubled: bool,
+    gone: bool,
+    /// Becomes true when the person goes off the record.
+    off: Arc<AtomicBool>,
+    /// Whether nothing is kept; then up to which frame, once that is known.
+    silenced: bool,
+    silenced_to: Option<u64>,
+    dog: Watchdog,
+    begun: Clocks,
+    patrolled: Instant,
+    spoken: Instant,
     watch: Rc<RefCell<Watch>>,
 }
 
@@ -122,9 +145,22 @@ impl<'a> Live<'a> {
             raw: Vec::new(),
             position: 0,
             complaints: 0,
-            troubled: false,
+            gone: false,
+            off: Arc::default(),
+            silenced: false,
+            silenced_to: None,
+            dog: Watchdog::new(patience.tell),
+            begun: Clocks::now(),
+            patrolled: Instant::now(),
+            spoken: Instant::now(),
             watch: Rc::default(),
         })
+    }
+
+    /// The flag by which the person goes off the record, and on it again.
+    #[must_use]
+    pub fn off_switch(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.off)
     }
 
     /// What is known while recording.
@@ -157,8 +193,103 @@ impl<'a> Live<'a> {
                 .map(|gap| (gap.at_frame as f64 / rate, gap.frames as f64 / rate))
                 .collect();
         }
+        if self.silenced {
+            return;
+        }
         for spoilt in self.judge.push(picked) {
             (self.tell)(Notice::Spoilt(spoilt));
+        }
+        if self.judge.spoken() {
+            self.spoken = Instant::now();
+        }
+        self.watch.borrow_mut().separation_db = self.judge.separation_db();
+    }
+
+    /// How many of the next `there` frames are of one kind, and whether they are to be kept.
+    fn on_record(&mut self, there: u64) -> (u64, bool) {
+        let off = self.off.load(Ordering::Relaxed);
+        let now = self.seconds();
+        match (off, self.silenced) {
+            (true, false) => {
+                self.silenced = true;
+                self.silenced_to = None;
+                let mut watch = self.watch.borrow_mut();
+                if watch.off_record.len() < MARKS {
+                    watch.off_record.push((now, None));
+                }
+            }
+            // Off the record again before it was on.
+            (true, true) => self.silenced_to = None,
+            (false, true) if self.silenced_to.is_none() => {
+                // Everything that the device had heard by now was said off the record.
+                let rate = f64::from(self.stream.spec().sample_rate);
+                let guard = (GUARD.as_secs_f64() * rate) as u64;
+                let heard = self.stream.frames_given().max(self.position);
+                self.silenced_to = Some(heard + guard);
+            }
+            _ => {}
+        }
+        match (self.silenced, self.silenced_to) {
+            (true, Some(to)) if self.position >= to => {
+                self.silenced = false;
+                self.spoken = Instant::now();
+                if let Some(last) = self.watch.borrow_mut().off_record.last_mut() {
+                    last.1.get_or_insert(now);
+                }
+                (there, true)
+            }
+            (true, Some(to)) => (there.min(to - self.position), false),
+            (silenced, _) => (there, !silenced),
+        }
+    }
+
+    /// Lets the watchdog look, when it is time.
+    fn patrol(&mut self) {
+        // Sound that comes again is told before it is handed on.
+        let back = self.dog.stalled() && !self.raw.is_empty();
+        let due = back || self.patrolled.elapsed() >= PATROL;
+        if !due || self.watch.borrow().end.is_some() {
+            return;
+        }
+        self.patrolled = Instant::now();
+        let clocks = Clocks::now();
+        let seen = {
+            let watch = self.watch.borrow();
+            Seen {
+                awake: clocks.awake.saturating_sub(self.begun.awake),
+                passed: clocks.passed.saturating_sub(self.begun.passed),
+                given: self.stream.frames_given() as f64
+                    / f64::from(self.stream.spec().sample_rate),
+                quiet: self.stream.quiet_for(),
+                place: match self.stream.moved_to() {
+                    None => Place::Unknown,
+                    Some(None) => Place::Same,
+                    Some(Some(name)) => Place::Moved(name),
+                },
+                left: watch.left,
+                unspoken: self.spoken.elapsed(),
+                off: self.silenced,
+                to_go: watch.to_go,
+            }
+        };
+        for trouble in self.dog.look(&seen) {
+            match &trouble {
+                Trouble::Stalled => {
+                    self.watch.borrow_mut().waiting = true;
+                    if self.gone {
+                        continue;
+                    }
+                }
+                Trouble::Back => {
+                    self.watch.borrow_mut().waiting = false;
+                    self.gone = false;
+                    self.mark("device-stalled");
+                }
+                Trouble::Moved(_) => self.mark("device-changed"),
+                Trouble::Slept(_) => self.mark("machine-slept"),
+                _ => {}
+            }
+            (self.tell)(Notice::Trouble(trouble));
         }
     }
 
@@ -170,8 +301,8 @@ impl<'a> Live<'a> {
         }
         self.complaints = count;
         match last {
-            Some(Complaint::Gone) if !self.troubled => {
-                self.troubled = true;
+            Some(Complaint::Gone) if !self.gone && !self.dog.stalled() => {
+                self.gone = true;
                 (self.tell)(Notice::Gone);
             }
             Some(Complaint::Changed) => {
@@ -193,6 +324,33 @@ impl<'a> Live<'a> {
         self.watch.borrow_mut().end.get_or_insert(end);
         self.stream.stop();
     }
+}
+
+/// Both of the machine's clocks since it started.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    awake: Duration,
+    passed: Duration,
+}
+
+impl Clocks {
+    fn now() -> Clocks {
+        let awake = clock(rustix::time::ClockId::Monotonic);
+        // Where there is no clock that counts sleep, none is seen.
+        #[cfg(target_os = "linux")]
+        let passed = clock(rustix::time::ClockId::Boottime);
+        #[cfg(not(target_os = "linux"))]
+        let passed = awake;
+        Clocks { awake, passed }
+    }
+}
+
+fn clock(id: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(id);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 const OVERRUN: &str = "device-overrun";
@@ -251,20 +409,21 @@ impl Frames for Live<'_> {
                 self.listen_to_complaints();
                 self.stream.read(&mut self.raw);
             }
+            self.patrol();
             let there = (self.raw.len() / width).min(max_frames);
             if there > 0 {
-                if self.troubled && self.watch.borrow().end.is_none() {
-                    self.troubled = false;
-                    self.mark("device-stalled");
-                    (self.tell)(Notice::Back);
-                }
-                let picked: Vec<f32> = self.raw[..there * width]
+                let (there, kept) = self.on_record(there as u64);
+                let there = there as usize;
+                let mut picked: Vec<f32> = self.raw[..there * width]
                     .chunks_exact(width)
                     .flat_map(|frame| self.picked.map(|channel| frame[channel]))
                     .collect();
                 self.raw.drain(..there * width);
-                self.position += there as u64;
                 self.observe(&picked);
+                self.position += there as u64;
+                if !kept {
+                    picked.fill(0.0);
+                }
                 into.extend_from_slice(&picked);
                 return Ok(there);
             }
@@ -281,9 +440,6 @@ impl Frames for Live<'_> {
                 }
             } else if quiet > self.patience.give_up {
                 self.end(End::Device);
-            } else if quiet > self.patience.tell && !self.troubled {
-                self.troubled = true;
-                (self.tell)(Notice::Stalled);
             }
             self.stream.wait(Duration::from_millis(100));
         }

@@ -107,7 +107,7 @@ impl Meters {
     /// Takes the line away, so that words can be said.
     pub fn clear(&self) {
         if self.redrawn && !self.quiet {
-            eprint!("\r\u{1b}[K");
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
         }
     }
 

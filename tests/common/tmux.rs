@@ -1,0 +1,87 @@
+//! A terminal that a test types into and reads from: tmux, on a server of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A terminal with a shell command in it; ended when dropped.
+pub struct Tmux {
+    socket: PathBuf,
+}
+
+impl Tmux {
+    /// Runs `script` by `sh` in a terminal of this size. `environment` makes the command that
+    /// starts tmux, so that what runs inside inherits its variables.
+    pub fn start(
+        dir: &Path,
+        environment: &dyn Fn(&str) -> Command,
+        (columns, rows): (u16, u16),
+        script: &str,
+    ) -> Self {
+        let socket = dir.join("tmux");
+        let tmux = Tmux { socket };
+        let mut command = environment("tmux");
+        command
+            .arg("-S")
+            .arg(&tmux.socket)
+            .args(["-f", "/dev/null", "new-session", "-d", "-x"])
+            .arg(columns.to_string())
+            .arg("-y")
+            .arg(rows.to_string())
+            .args(["sh", "-c", script])
+            .env("SHELL", "/bin/sh")
+            .env("LANG", "C.UTF-8");
+        let status = command
+            .status()
+            .expect("tmux cannot be started: install tmux");
+        assert!(status.success());
+        tmux
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new("tmux");
+        command
+            .arg("-u")
+            .arg("-S")
+            .arg(&self.socket)
+            .args(arguments);
+        command.output().expect("tmux")
+    }
+
+    /// What stands on the screen.
+    pub fn screen(&self) -> String {
+        let output = self.tmux(&["capture-pane", "-p"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Presses keys, by tmux's names; a text is typed.
+    pub fn press(&self, keys: &[&str]) {
+        let output = self.tmux(&[&["send-keys"], keys].concat());
+        assert!(output.status.success());
+    }
+
+    /// Waits until the screen shows `words`.
+    pub fn until(&self, words: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if screen.contains(words) {
+                return screen;
+            }
+            let patient = begun.elapsed() < Duration::from_secs(30);
+            assert!(patient, "{words:?} never stood on the screen:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Closes the terminal as a window is closed.
+    pub fn close(&self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

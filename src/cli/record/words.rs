@@ -43,6 +43,10 @@ pub fn of(notice: &Notice, channels: [u16; 2]) -> String {
 }
 
 fn of_trouble(trouble: &Trouble) -> String {
+    let minutes = |count: &u64| match count {
+        1 => "1 minute".to_owned(),
+        count => format!("{count} minutes"),
+    };
     match trouble {
         Trouble::Stalled => "No sound has come from the device for two seconds. Is it plugged in? \
                              Everything until now is kept; waiting for it."
@@ -69,16 +73,19 @@ fn of_trouble(trouble: &Trouble) -> String {
             "The computer slept for {}. Nothing was recorded meanwhile; the place is marked.",
             crate::cli::terminal::in_words(std::time::Duration::from_secs(*seconds))
         ),
-        Trouble::DiskLow(minutes) => format!(
-            "The disk has room for only {minutes} more minutes. Free some space; the recording is \
-             ended well before the disk is full."
+        Trouble::DiskLow(count) => format!(
+            "The disk has room for only {} more. Free some space; the recording is \
+             ended well before the disk is full.",
+            minutes(count)
         ),
-        Trouble::Unspoken(minutes) => format!(
-            "Nobody has spoken for {minutes} minutes. Is the session over? It goes on being \
-             recorded."
+        Trouble::Unspoken(count) => format!(
+            "Nobody has spoken for {}. Is the session over? It goes on being \
+             recorded.",
+            minutes(count)
         ),
-        Trouble::NearlyOver(minutes) => {
-            format!("The recording ends by itself in {minutes} minutes (--max-length).")
-        }
+        Trouble::NearlyOver(count) => format!(
+            "The recording ends by itself in {} (--max-length).",
+            minutes(count)
+        ),
     }
 }

@@ -56,7 +56,7 @@ const EXAMPLES: &str = "\
 Examples:
   undertone init                    make the vault, once
   undertone check                   listen to both microphones before the client comes
-  undertone record                  record a session; Ctrl-C ends it
+  undertone record                  record a session; q ends it
   undertone transcribe              write down the newest session
   undertone show                    read it
   undertone export last -o talk.md  hand it on

@@ -77,7 +77,12 @@ fn told_soon(what: &str, happened: Instant, told: Instant) {
 #[test]
 fn a_stream_that_the_server_moves_away_silently_is_told_with_the_new_name() {
     let (desk, pulse) = (Desk::new(), Pulse::start(48_000));
-    pulse.pactl(&["load-module", "module-null-sink", "sink_name=webcam"]);
+    pulse.pactl(&[
+        "load-module",
+        "module-null-sink",
+        "sink_name=webcam",
+        "sink_properties=device.description=webcam",
+    ]);
     let good = noise(&desk, "good.wav", |_| {});
     let mut recorder = Recorder::start(&desk, &pulse, &[]);
     let _player = Player::play(&pulse, &good);

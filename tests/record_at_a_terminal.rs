@@ -329,3 +329,37 @@ fn slow_not_a_word_from_the_pause_is_in_the_transcript_and_the_bookmark_is() {
         b"listening",
     ]);
 }
+
+#[test]
+fn a_terminal_that_hangs_holds_up_neither_the_recording_nor_its_end() {
+    let desk = Desk::new();
+    let pulse = Pulse::start(48_000);
+    let sound = stretch(&desk, 17.5, 24.5);
+    let terminal = recorder(&desk, &pulse, "--consent verbal", (80, 24));
+    terminal.until("Sealed as it comes");
+    let recorder = terminal.child_of_shell();
+    let server = terminal.server();
+    let kill = rustix::process::kill_process;
+    kill(server, rustix::process::Signal::STOP).unwrap();
+    // Longer than the ring would hold, were nobody to empty it.
+    play(&pulse, &sound);
+    std::thread::sleep(Duration::from_secs(7));
+    kill(recorder, rustix::process::Signal::INT).unwrap();
+    let vault = Vault::open(&desk.vault()).unwrap();
+    let begun = std::time::Instant::now();
+    let entry = loop {
+        let entry = vault.entry(&vault.find("last").unwrap()).unwrap();
+        if entry.state == State::Complete {
+            break entry;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never ended");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    kill(server, rustix::process::Signal::CONT).unwrap();
+    let unlocked = vault
+        .unlock(&SecretString::from(desk::PASSPHRASE.to_owned()))
+        .unwrap();
+    let manifest = unlocked.session(&entry.id).unwrap().manifest().unwrap();
+    assert!(manifest.gaps.is_empty(), "{:?}", manifest.gaps);
+    assert!(manifest.duration_s.unwrap() > 13.5);
+}

@@ -74,6 +74,28 @@ impl Tmux {
         }
     }
 
+    /// tmux's own process.
+    pub fn server(&self) -> rustix::process::Pid {
+        self.number("#{pid}")
+    }
+
+    /// The program that the shell in the terminal runs now.
+    pub fn child_of_shell(&self) -> rustix::process::Pid {
+        let shell = self.number("#{pane_pid}").as_raw_nonzero();
+        let children = format!("/proc/{shell}/task/{shell}/children");
+        let children = std::fs::read_to_string(children).expect("a process");
+        let child = children.split_whitespace().next().expect("a child");
+        let child = child.parse().expect("a number");
+        rustix::process::Pid::from_raw(child).expect("a process")
+    }
+
+    fn number(&self, format: &str) -> rustix::process::Pid {
+        let output = self.tmux(&["display-message", "-p", format]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let number = text.trim().parse().expect("a number");
+        rustix::process::Pid::from_raw(number).expect("a process")
+    }
+
     /// Closes the terminal as a window is closed.
     pub fn close(&self) {
         self.tmux(&["kill-server"]);

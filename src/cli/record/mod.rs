@@ -8,6 +8,7 @@ mod judge;
 mod live;
 mod meters;
 mod screen;
+mod teller;
 mod typed;
 mod view;
 mod watchdog;
@@ -29,11 +30,12 @@ use crate::audio::capture::{CaptureSource, CpalSource};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{GapInfo, NewSession, Origin, Vault};
+use crate::vault::{GapInfo, NewSession, Origin, State, Vault};
 use crate::{Error, Kind, Result};
 use journal::Journal;
 use screen::{Flags, Screen, Wish};
 use sound::Sofar;
+use teller::Teller;
 use typed::Typed;
 use view::View;
 
@@ -74,6 +76,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     check_disk(&vault, SPEECH_RATE)?;
     let consent = consent::for_recording(&args.consent, cx)?;
+    tell_interrupted(&vault, cx);
     microphones::shut_in(cx);
     let Microphones {
         device,
@@ -88,12 +91,18 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }
     let view = Arc::new(Mutex::new(View::new(&device)));
     let drawn = !args.plain && can_draw(cx);
+    let teller = Teller::begin();
     let live = Live::new(
         source.start()?,
         (*therapist, *client),
         Arc::clone(cx.cancel()),
         Patience::default(),
-        warner(cx, [*therapist, *client], drawn.then(|| Arc::clone(&view))),
+        warner(
+            cx,
+            &teller,
+            [*therapist, *client],
+            drawn.then(|| Arc::clone(&view)),
+        ),
     )?;
     let flags = Flags {
         stop: Arc::clone(cx.cancel()),
@@ -128,21 +137,20 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let typed = match drawn {
         true => None,
         false => {
-            cx.say(&format!(
-                "Recording from {}. Ctrl-C ends it.",
-                terminal::harmless(&device)
-            ));
+            let from = terminal::harmless(&device);
+            teller.say(cx, &format!("Recording from {from}. Ctrl-C ends it."));
             Typed::listen(&flags)
         }
     };
     let mut hand = Hand {
         cx,
+        teller: &teller,
         watch: &watch,
         view: &view,
         journal: Journal::new(&session),
         screen: screen.as_ref(),
         typed,
-        meters: Meters::new(cx, meters::TELL),
+        meters: Meters::in_words(cx),
         longest: f64::from(args.max_length) * 60.0,
         vault: &vault,
         rate,
@@ -151,7 +159,6 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         disk_full: false,
     };
     let taken = sound::store(&session, &mut *frames, &mut |sofar| hand.step(sofar));
-    hand.meters.clear();
     if let Some(screen) = &screen {
         screen.close();
     }
@@ -164,6 +171,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let moments = hand.journal.moments().clone();
     drop(hand);
     drop(frames);
+    teller.settle();
     let mut gaps = gaps(&watch.borrow());
     gaps.extend(moments.gaps(taken.seconds).into_iter().map(|gap| GapInfo {
         start_s: gap.start,
@@ -239,6 +247,17 @@ fn conclude(
     }
 }
 
+/// An earlier recording that broke off is not forgotten.
+fn tell_interrupted(vault: &Vault, cx: &Context) {
+    let sessions = vault.sessions().unwrap_or_default();
+    if sessions.iter().any(|s| s.state == State::Interrupted) {
+        cx.warn(
+            "An earlier recording was interrupted; what it holds is kept. After this session: \
+             undertone recover",
+        );
+    }
+}
+
 /// Whether a screen can be drawn and keys can be read.
 fn can_draw(cx: &Context) -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
@@ -248,6 +267,7 @@ fn can_draw(cx: &Context) -> bool {
 /// What is done after every block of sound.
 struct Hand<'a> {
     cx: &'a Context,
+    teller: &'a Teller,
     watch: &'a std::cell::RefCell<live::Watch>,
     view: &'a Mutex<View>,
     journal: Journal<'a>,
@@ -286,8 +306,10 @@ impl Hand<'_> {
             view.progress(sofar, left, &self.watch.borrow());
         }
         if self.screen.is_none() {
-            self.meters
-                .recording(&self.watch.borrow().levels, sofar, left);
+            let levels = &self.watch.borrow().levels;
+            if let Some(line) = self.meters.recording(levels, sofar, left) {
+                self.teller.line(&line);
+            }
         }
         self.follow();
     }
@@ -307,7 +329,8 @@ impl Hand<'_> {
         let off = self.journal.moments().paused();
         for text in self.typed.iter().flat_map(Typed::bookmarks) {
             if off {
-                self.cx.warn("Off the record nothing is marked.");
+                self.teller
+                    .warn(self.cx, "Off the record nothing is marked.");
             } else {
                 marks.push(((now * 1000.0).round() / 1000.0, Some(text)));
             }
@@ -327,14 +350,11 @@ impl Hand<'_> {
         if self.typed.is_some() || self.screen.is_none() {
             let paused = self.journal.moments().paused();
             if paused && !off {
-                self.meters.clear();
-                self.cx.say("Off the record: nothing is kept.");
+                self.teller.say(self.cx, "Off the record: nothing is kept.");
             } else if off && !paused {
-                self.meters.clear();
-                self.cx.say("On the record again.");
+                self.teller.say(self.cx, "On the record again.");
             } else if marked > 0 {
-                self.meters.clear();
-                self.cx.say("Marked.");
+                self.teller.say(self.cx, "Marked.");
             }
         }
         if let Ok(mut view) = self.view.lock() {
@@ -347,10 +367,11 @@ impl Hand<'_> {
 /// is one.
 fn warner<'a>(
     cx: &'a Context,
+    teller: &'a Teller,
     channels: [u16; 2],
     view: Option<Arc<Mutex<View>>>,
 ) -> Box<dyn FnMut(Notice) + 'a> {
-    let line = Meters::new(cx, meters::TELL);
+    let bell = std::io::stderr().is_terminal();
     Box::new(move |notice| {
         let words = words::of(&notice, channels);
         if let Some(view) = &view {
@@ -358,12 +379,10 @@ fn warner<'a>(
             view.warn(words);
             return;
         }
-        line.clear();
-        let mut stderr = std::io::stderr();
-        if stderr.is_terminal() {
-            let _ = std::io::Write::write_all(&mut stderr, b"\x07");
+        if bell {
+            teller.ring();
         }
-        cx.warn(&words);
+        teller.warn(cx, &words);
     })
 }
 

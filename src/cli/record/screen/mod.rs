@@ -109,10 +109,14 @@ impl Screen {
     pub fn close(&self) {
         self.over.store(true, Ordering::SeqCst);
         let begun = Instant::now();
-        while !self.done.load(Ordering::SeqCst) && begun.elapsed() < Duration::from_millis(500) {
+        while !self.done.load(Ordering::SeqCst) {
+            if begun.elapsed() > Duration::from_millis(500) {
+                // It hangs, and so would we.
+                let _ = std::thread::Builder::new().spawn(give_back);
+                return;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        give_back();
     }
 }
 

@@ -363,3 +363,23 @@ fn a_terminal_that_hangs_holds_up_neither_the_recording_nor_its_end() {
     assert!(manifest.gaps.is_empty(), "{:?}", manifest.gaps);
     assert!(manifest.duration_s.unwrap() > 13.5);
 }
+
+#[test]
+fn ctrl_c_at_a_question_records_nothing() {
+    let desk = Desk::new();
+    let pulse = Pulse::start(48_000);
+    let terminal = recorder(&desk, &pulse, "", (80, 30));
+    terminal.until("[w]ritten, [v]erbal");
+    terminal.press(&["v", "Enter"]);
+    terminal.until("written down");
+    terminal.press(&["C-c"]);
+    let screen = terminal.until("ended with 130");
+    assert!(screen.contains("Nothing was recorded"), "{screen}");
+    assert!(
+        Vault::open(&desk.vault())
+            .unwrap()
+            .sessions()
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -1,6 +1,8 @@
 //! What the client agreed to: asked or given when a session begins, shown and changed later.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -14,6 +16,9 @@ const USUAL: [Purpose; 3] = [
     Purpose::Transcription,
     Purpose::Analysis,
 ];
+
+/// Longest answer that is read, in bytes.
+const LONGEST: u64 = 4_096;
 
 /// Consent as given on the command line.
 #[derive(Debug, clap::Args)]
@@ -131,14 +136,38 @@ pub fn for_recording(given: &Given, cx: &Context) -> Result<Consent> {
         .hint("undertone record --consent verbal")
         .hint("undertone record --consent written --agreed all --keep-days 90"));
     }
-    let mut ask = |question: &str| {
-        eprint!("{question} ");
-        let _ = std::io::stderr().flush();
-        let mut answer = String::new();
-        let read = stdin.lock().read_line(&mut answer).unwrap_or(0);
-        (read > 0 && !cx.cancelled()).then_some(answer)
-    };
-    interview(&mut ask, cx.now())
+    let asked = interview(&mut |question| answer(question, cx), cx.now());
+    if cx.cancelled() {
+        return Err(Error::new(
+            Kind::Cancelled,
+            "Stopped. Nothing was recorded.",
+        ));
+    }
+    asked
+}
+
+/// The line typed in answer to a question; none at the end of typing, or on Ctrl-C, which a plain
+/// read would not notice.
+fn answer(question: &str, cx: &Context) -> Option<String> {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
+    let (tell, typed) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .spawn(move || {
+            let mut answer = String::new();
+            let mut stdin = std::io::stdin().lock().take(LONGEST);
+            let read = stdin.read_line(&mut answer).unwrap_or(0);
+            let _ = tell.send((read > 0).then_some(answer));
+        })
+        .ok()?;
+    while !cx.cancelled() {
+        match typed.recv_timeout(Duration::from_millis(50)) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
 }
 
 /// The consent an import begins with: from the flags, else none, with a warning.

@@ -113,6 +113,7 @@ pub struct Live<'a> {
     /// Whether nothing is kept; then up to which frame, once that is known.
     silenced: bool,
     silenced_to: Option<u64>,
+    silenced_at: Instant,
     dog: Watchdog,
     begun: Clocks,
     patrolled: Instant,
@@ -149,6 +150,7 @@ impl<'a> Live<'a> {
             off: Arc::default(),
             silenced: false,
             silenced_to: None,
+            silenced_at: Instant::now(),
             dog: Watchdog::new(patience.tell),
             begun: Clocks::now(),
             patrolled: Instant::now(),
@@ -212,6 +214,7 @@ impl<'a> Live<'a> {
         match (off, self.silenced) {
             (true, false) => {
                 self.silenced = true;
+                self.silenced_at = Instant::now();
                 self.silenced_to = None;
                 let mut watch = self.watch.borrow_mut();
                 if watch.off_record.len() < MARKS {
@@ -268,7 +271,7 @@ impl<'a> Live<'a> {
                 },
                 left: watch.left,
                 unspoken: self.spoken.elapsed(),
-                off: self.silenced,
+                off: self.silenced.then(|| self.silenced_at.elapsed()),
                 to_go: watch.to_go,
             }
         };

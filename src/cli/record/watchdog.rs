@@ -9,6 +9,8 @@ use std::time::Duration;
 pub const DISK_LOW: Duration = Duration::from_secs(10 * 60);
 /// When nobody has spoken for this long, the recording may have been forgotten.
 pub const UNSPOKEN: Duration = Duration::from_secs(15 * 60);
+/// When the session was off the record for this long, going on may have been forgotten.
+pub const STILL_OFF: Duration = Duration::from_secs(10 * 60);
 /// This long before the set length the end is told.
 const NEARLY_OVER: Duration = Duration::from_secs(5 * 60);
 /// The device's clock may be off by this much, in seconds, before it is told: an hour at 270 parts
@@ -48,8 +50,8 @@ pub struct Seen {
     pub left: Option<Duration>,
     /// How long ago somebody spoke.
     pub unspoken: Duration,
-    /// Whether the session is off the record.
-    pub off: bool,
+    /// For how long the session has been off the record, if it is.
+    pub off: Option<Duration>,
     /// How much of the set length is left.
     pub to_go: Option<Duration>,
 }
@@ -73,6 +75,8 @@ pub enum Trouble {
     DiskLow(u64),
     /// Nobody has spoken for so many minutes.
     Unspoken(u64),
+    /// The session has been off the record for so many minutes.
+    StillOff(u64),
     /// The set length is over in so many minutes.
     NearlyOver(u64),
 }
@@ -90,6 +94,7 @@ pub struct Watchdog {
     slept: Duration,
     disk_low: bool,
     unspoken: bool,
+    still_off: bool,
     nearly_over: bool,
 }
 
@@ -106,6 +111,7 @@ impl Watchdog {
             slept: Duration::ZERO,
             disk_low: false,
             unspoken: false,
+            still_off: false,
             nearly_over: false,
         }
     }
@@ -139,9 +145,12 @@ impl Watchdog {
             Trouble::DiskLow(minutes(left)),
             &mut news,
         );
-        let alone = seen.unspoken >= UNSPOKEN && !seen.off;
+        let alone = seen.unspoken >= UNSPOKEN && seen.off.is_none();
         let trouble = Trouble::Unspoken(minutes(seen.unspoken));
         once(&mut self.unspoken, alone, trouble, &mut news);
+        let off = seen.off.unwrap_or_default();
+        let trouble = Trouble::StillOff(minutes(off));
+        once(&mut self.still_off, off >= STILL_OFF, trouble, &mut news);
         let to_go = seen.to_go.unwrap_or(Duration::MAX);
         let over = to_go <= NEARLY_OVER;
         let trouble = Trouble::NearlyOver(to_go.as_secs().div_ceil(60));
@@ -317,7 +326,7 @@ mod tests {
         seen.to_go = Some(Duration::from_secs(290));
         assert_eq!(dog.look(&seen), [Trouble::NearlyOver(5)]);
         let mut dog = watchdog();
-        seen.off = true;
+        seen.off = Some(Duration::from_secs(599));
         seen.left = None;
         seen.to_go = None;
         assert_eq!(
@@ -325,6 +334,9 @@ mod tests {
             [],
             "off the record nobody is expected to speak"
         );
+        seen.off = Some(STILL_OFF);
+        assert_eq!(dog.look(&seen), [Trouble::StillOff(10)]);
+        assert_eq!(dog.look(&seen), []);
     }
 
     proptest! {

@@ -83,6 +83,10 @@ fn of_trouble(trouble: &Trouble) -> String {
              recorded.",
             minutes(count)
         ),
+        Trouble::StillOff(count) => format!(
+            "The session has been off the record for {}: nothing is kept. Press p to go on.",
+            minutes(count)
+        ),
         Trouble::NearlyOver(count) => format!(
             "The recording ends by itself in {} (--max-length).",
             minutes(count)

@@ -56,7 +56,7 @@ impl Keys {
 
     fn single(&mut self, key: KeyCode, now: u64, paused: bool) -> Option<Wish> {
         match key {
-            KeyCode::Char('p' | 'P' | ' ') => return Some(Wish::Pause),
+            KeyCode::Char('p' | 'P') => return Some(Wish::Pause),
             KeyCode::Char('b' | 'B') if !paused => {
                 self.mode =
                     Mode::Typing(now, Zeroizing::new(String::with_capacity(4 * LONGEST_TEXT)));

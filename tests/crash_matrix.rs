@@ -112,7 +112,7 @@ impl Cell {
     }
 
     fn record(&self) -> Recorder {
-        let flags = ["--title", TITLE, "--client-code", CODE];
+        let flags = ["--title", TITLE, "--client-code", CODE, "--patience", "0"];
         Recorder::start(&self.desk, &self.pulse, &flags)
     }
 

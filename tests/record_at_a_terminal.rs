@@ -45,7 +45,7 @@ fn stretch(desk: &Desk, from: f64, to: f64) -> std::path::PathBuf {
 fn recorder(desk: &Desk, pulse: &Pulse, flags: &str, size: (u16, u16)) -> Tmux {
     let program = env!("CARGO_BIN_EXE_undertone");
     let script = format!(
-        "{program} record --device pulseaudio:room.monitor {flags}; \
+        "trap : INT; {program} record --device pulseaudio:room.monitor {flags}; \
          echo \"ended with $?\"; stty -a; sleep 600"
     );
     let environment = |tmux: &str| -> Command {
@@ -117,8 +117,8 @@ fn keys_pause_mark_hide_and_stop_and_the_terminal_is_as_before() {
     terminal.until("0:00:01");
     press(&terminal, "b", "a line if you like");
     terminal.press(&["-l", "q p Quillfeather"]);
-    let screen = press(&terminal, "Enter", "Bookmarks");
-    assert!(screen.contains("q p Quillfeather"), "{screen}");
+    let screen = press(&terminal, "Enter", "q p Quillfeather\n");
+    assert!(screen.contains("Bookmarks"), "{screen}");
     let screen = press(&terminal, "h", "words hidden");
     assert!(!screen.contains("Quillfeather"), "{screen}");
     press(&terminal, "p", "OFF THE RECORD: nothing is kept");
@@ -253,7 +253,7 @@ fn slow_not_a_word_from_the_pause_is_in_the_transcript_and_the_bookmark_is() {
     press(&terminal, "p", "Sealed as it comes");
     press(&terminal, "b", "a line if you like");
     terminal.press(&["-l", "alone with it"]);
-    press(&terminal, "Enter", "Bookmarks");
+    press(&terminal, "Enter", "alone with it\n");
     play(&pulse, &parts[2]);
     terminal.press(&["q"]);
     terminal.until("Stop the recording?");

@@ -526,7 +526,7 @@ fn a_device_that_cannot_tell_two_people_apart_is_refused_before_anything_is_begu
 #[test]
 fn a_device_that_goes_away_ends_the_recording_well_and_is_told() {
     let room = Room::new(3);
-    let mut running = room.record(&[]);
+    let mut running = room.record(&["--patience", "0"]);
     room.play();
     while running.listen(Duration::ZERO) {}
     room.pactl(&["unload-module", "module-null-sink"]);

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::desk::Desk;
+use common::desk::{Desk, PASSPHRASE};
 use common::pulse::Pulse;
 use common::recorder::Recorder;
 use rustix::process::Signal;
+use undertone::vault::Vault;
 
 /// From what happens to when it is told: two seconds, and what the test's own steps take.
 const SOON: Duration = Duration::from_millis(2_300);
@@ -169,4 +170,53 @@ fn a_recording_ends_by_itself_at_its_set_length() {
     recorder.until("ends by itself in 1 minute");
     // A minute is long for a test: that it does end is seen by its own clock, not here.
     ends_well(recorder);
+}
+
+#[test]
+fn a_device_that_is_unplugged_and_plugged_in_again_goes_on_in_the_same_session() {
+    let (desk, pulse) = (Desk::new(), Pulse::start(48_000));
+    let good = noise(&desk, "good.wav", |_| {});
+    let mut recorder = Recorder::start(&desk, &pulse, &[]);
+    let player = Player::play(&pulse, &good);
+    std::thread::sleep(Duration::from_secs(3));
+    let happened = Instant::now();
+    pulse.pactl(&["unload-module", "module-null-sink"]);
+    told_soon(
+        "device gone",
+        happened,
+        recorder.until("Everything until now is kept"),
+    );
+    drop(player);
+    std::thread::sleep(Duration::from_secs(3));
+    pulse.pactl(&[
+        "load-module",
+        "module-null-sink",
+        "sink_name=room",
+        "rate=48000",
+        "channels=2",
+    ]);
+    recorder.until("The device is back and recording goes on");
+    let _player = Player::play(&pulse, &good);
+    std::thread::sleep(Duration::from_secs(3));
+    let whole = recorder.begun.elapsed().as_secs_f64();
+    recorder.signal(Signal::INT);
+    let (status, printed, said) = recorder.end();
+    assert!(status.success(), "{said}");
+    let vault = Vault::open(&desk.vault()).unwrap();
+    assert_eq!(vault.sessions().unwrap().len(), 1, "{printed}");
+    let unlocked = vault
+        .unlock(&age::secrecy::SecretString::from(PASSPHRASE.to_owned()))
+        .unwrap();
+    let session = unlocked.session(&vault.find("last").unwrap()).unwrap();
+    let manifest = session.manifest().unwrap();
+    let gaps: Vec<_> = manifest
+        .gaps
+        .iter()
+        .filter(|gap| gap.reason == "the device was gone")
+        .collect();
+    assert_eq!(gaps.len(), 1, "{:?}", manifest.gaps);
+    assert!((2.5..8.0).contains(&gaps[0].duration_s), "{gaps:?}");
+    // The time without the device is part of the session's time.
+    let length = manifest.duration_s.unwrap();
+    assert!((length - whole).abs() < 1.0, "{length} s of {whole} s");
 }

@@ -251,6 +251,16 @@ impl CaptureStream {
         None
     }
 
+    /// Takes the place of a stream of the same device that broke off: what watches over the device
+    /// goes on. What was left in the old one is gone.
+    pub fn replaces(&mut self, old: &mut CaptureStream) {
+        #[cfg(target_os = "linux")]
+        {
+            self.witness = old.witness.take();
+        }
+        old.stop();
+    }
+
     /// Stops capturing. What is in the ring can still be read.
     pub fn stop(&mut self) {
         self.keep = None;

@@ -5,8 +5,7 @@
 //! where this process's recording streams come from. It refuses to guess: a server that does not
 //! answer is not known.
 
-use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io::BufReader;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pulseaudio::protocol::{
-    AuthParams, AuthReply, ClientInfoList, Command, CommandReply, MAX_VERSION, Prop, Props,
-    SetClientNameReply, SourceInfo, SourceOutputInfoList, TagStructRead, read_reply_message,
+    AuthParams, AuthReply, ClientInfoList, Command, CommandReply, GetSourceInfo, MAX_VERSION, Prop,
+    Props, SetClientNameReply, SourceInfo, SourceOutputInfoList, TagStructRead, read_reply_message,
     write_command_message,
 };
 
@@ -35,10 +34,8 @@ impl Witness {
     pub(super) fn begin() -> Option<Witness> {
         let mut line = Line::connect()?;
         let own = line.own_clients()?;
-        let at_start = line.places(&own)?;
-        if at_start.is_empty() {
-            return None;
-        }
+        let first = *line.places(&own)?.first()?;
+        let home = line.source(first)?.name;
         let seen = Arc::new(Mutex::new(Some(None)));
         let over = Arc::new(AtomicBool::new(false));
         let (tell, ended) = (Arc::clone(&seen), Arc::clone(&over));
@@ -47,7 +44,7 @@ impl Witness {
             .spawn(move || {
                 while !ended.load(Ordering::Relaxed) {
                     std::thread::sleep(EVERY);
-                    let now = line.moved(&own, &at_start);
+                    let now = line.moved(&own, &home);
                     let known = now.is_some();
                     *tell.lock().unwrap_or_else(PoisonError::into_inner) = now;
                     // A line that is out of step cannot be trusted again.
@@ -74,9 +71,6 @@ impl Drop for Witness {
         self.over.store(true, Ordering::Relaxed);
     }
 }
-
-/// Which source each of our streams comes from, by the server's numbers.
-type Places = HashMap<u32, u32>;
 
 /// A connection on which one question is asked at a time.
 struct Line {
@@ -130,35 +124,40 @@ impl Line {
         )
     }
 
-    fn places(&mut self, own: &[u32]) -> Option<Places> {
+    /// The sources that our streams come from, by the server's numbers.
+    fn places(&mut self, own: &[u32]) -> Option<Vec<u32>> {
         let all: SourceOutputInfoList = self.ask(&Command::GetSourceOutputInfoList)?;
-        Some(
-            all.into_iter()
-                .filter(|output| {
-                    output
-                        .client_index
-                        .is_some_and(|client| own.contains(&client))
-                })
-                .map(|output| (output.index, output.source_index))
-                .collect(),
-        )
+        let mut places: Vec<u32> = all
+            .into_iter()
+            .filter(|output| {
+                output
+                    .client_index
+                    .is_some_and(|client| own.contains(&client))
+            })
+            .map(|output| output.source_index)
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        Some(places)
     }
 
-    fn moved(&mut self, own: &[u32], at_start: &Places) -> Option<Option<String>> {
-        let now = self.places(own)?;
-        let elsewhere = now
-            .iter()
-            .find(|(stream, source)| at_start.get(stream).is_some_and(|was| was != *source));
-        let Some((_, source)) = elsewhere else {
-            return Some(None);
-        };
-        let info: SourceInfo = self.ask(&Command::GetSourceInfo(
-            pulseaudio::protocol::GetSourceInfo {
-                index: Some(*source),
-                ..Default::default()
-            },
-        ))?;
-        let name = info.description.unwrap_or(info.name);
-        Some(Some(name.to_string_lossy().into_owned()))
+    fn source(&mut self, index: u32) -> Option<SourceInfo> {
+        self.ask(&Command::GetSourceInfo(GetSourceInfo {
+            index: Some(index),
+            name: None,
+        }))
+    }
+
+    /// The name of a source other than `home` that one of our streams comes from. By name: a device
+    /// that was plugged in again has another number.
+    fn moved(&mut self, own: &[u32], home: &CStr) -> Option<Option<String>> {
+        for place in self.places(own)? {
+            let source = self.source(place)?;
+            if source.name.as_c_str() != home {
+                let name = source.description.unwrap_or(source.name);
+                return Some(Some(name.to_string_lossy().into_owned()));
+            }
+        }
+        Some(None)
     }
 }

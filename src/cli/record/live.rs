@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Spoilt};
@@ -22,8 +23,10 @@ use crate::{Error, Kind, Result};
 pub struct Patience {
     /// After this it is told.
     pub tell: Duration,
-    /// After this the recording ends.
+    /// After this the device is taken for gone.
     pub give_up: Duration,
+    /// For so long a device that is gone is waited for before the recording ends.
+    pub come_back: Duration,
 }
 
 impl Default for Patience {
@@ -31,6 +34,7 @@ impl Default for Patience {
         Patience {
             tell: Duration::from_millis(1_500),
             give_up: Duration::from_secs(8),
+            come_back: Duration::ZERO,
         }
     }
 }
@@ -63,6 +67,8 @@ pub enum Notice {
     Trouble(Trouble),
     /// The system says that the device is gone.
     Gone,
+    /// A device that was gone is there again, after so much time.
+    Returned(Duration),
     /// The system put another device in its place.
     Changed,
     /// The device lost sound by itself.
@@ -80,6 +86,8 @@ pub struct Watch {
     pub gaps: Vec<(f64, f64)>,
     /// Places where the device stalled or lost an unknown length, in seconds, with the reason.
     pub marks: Vec<(f64, &'static str)>,
+    /// Stretches without the device, filled with silence, as start and length in seconds.
+    pub away: Vec<(f64, f64)>,
     /// Stretches off the record, start and end in seconds; no end while it lasts.
     pub off_record: Vec<(f64, Option<f64>)>,
     /// How well the two people are held apart, in dB, once both have spoken.
@@ -93,6 +101,9 @@ pub struct Watch {
     /// Why it ended, once it did.
     pub end: Option<End>,
 }
+
+/// Begins to open the device again and again on a thread of its own; what it sends is the stream.
+pub type Reopen<'a> = Box<dyn FnMut() -> Option<Receiver<CaptureStream>> + 'a>;
 
 /// Two channels of a capture.
 pub struct Live<'a> {
@@ -114,6 +125,15 @@ pub struct Live<'a> {
     silenced: bool,
     silenced_to: Option<u64>,
     silenced_at: Instant,
+    /// Opens the device again, once it is gone.
+    reopen: Option<Reopen<'a>>,
+    coming: Option<Receiver<CaptureStream>>,
+    /// Frames before the first of the stream that runs now.
+    base: u64,
+    /// Frames of silence for the time without the device, still to be given.
+    owed: u64,
+    /// What earlier streams lost.
+    lost_before: Vec<(f64, f64)>,
     dog: Watchdog,
     begun: Clocks,
     patrolled: Instant,
@@ -151,12 +171,22 @@ impl<'a> Live<'a> {
             silenced: false,
             silenced_to: None,
             silenced_at: Instant::now(),
+            reopen: None,
+            coming: None,
+            base: 0,
+            owed: 0,
+            lost_before: Vec::new(),
             dog: Watchdog::new(patience.tell),
             begun: Clocks::now(),
             patrolled: Instant::now(),
             spoken: Instant::now(),
             watch: Rc::default(),
         })
+    }
+
+    /// What opens the device again after it went away.
+    pub fn reopen_by(&mut self, reopen: Reopen<'a>) {
+        self.reopen = Some(reopen);
     }
 
     /// The flag by which the person goes off the record, and on it again.
@@ -188,12 +218,8 @@ impl<'a> Live<'a> {
         {
             let mut watch = self.watch.borrow_mut();
             watch.levels = self.meter.take();
-            watch.gaps = self
-                .stream
-                .gaps()
-                .iter()
-                .map(|gap| (gap.at_frame as f64 / rate, gap.frames as f64 / rate))
-                .collect();
+            watch.gaps.clone_from(&self.lost_before);
+            watch.gaps.extend(self.lost(rate));
         }
         if self.silenced {
             return;
@@ -205,6 +231,72 @@ impl<'a> Live<'a> {
             self.spoken = Instant::now();
         }
         self.watch.borrow_mut().separation_db = self.judge.separation_db();
+    }
+
+    /// What the stream that runs now has lost.
+    fn lost(&self, rate: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.stream.gaps().iter().map(move |gap| {
+            let at = (self.base + gap.at_frame) as f64;
+            (at / rate, gap.frames as f64 / rate)
+        })
+    }
+
+    /// Frames that the device has given, on the session's timeline.
+    fn given(&self) -> u64 {
+        self.base + self.stream.frames_given()
+    }
+
+    /// Waits for a device that is gone; false once it is no use to wait any longer.
+    fn wait_for_device(&mut self) -> bool {
+        let away = self.stream.quiet_for();
+        if self.patience.come_back.is_zero() || away > self.patience.come_back {
+            return false;
+        }
+        if self.coming.is_none() {
+            let Some(reopen) = &mut self.reopen else {
+                return false;
+            };
+            self.coming = reopen();
+            self.watch.borrow_mut().waiting = true;
+            if !self.gone && !self.dog.stalled() {
+                (self.tell)(Notice::Gone);
+            }
+            self.gone = true;
+        }
+        let Some(coming) = &self.coming else {
+            return false;
+        };
+        match coming.recv_timeout(Duration::from_millis(50)) {
+            Ok(stream) => self.resume(stream),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// Goes on with a new stream of the same device; the time without it becomes silence.
+    fn resume(&mut self, mut stream: CaptureStream) {
+        self.coming = None;
+        let rate = f64::from(self.stream.spec().sample_rate);
+        let heard = stream.frames_given() as f64 / rate;
+        let away = (self.stream.quiet_for().as_secs_f64() - heard).max(0.0);
+        let lost: Vec<(f64, f64)> = self.lost(rate).collect();
+        self.lost_before.extend(lost);
+        stream.replaces(&mut self.stream);
+        self.stream = stream;
+        self.complaints = self.stream.complaints().0;
+        self.owed = (away * rate).round() as u64;
+        self.base = self.position + self.owed;
+        self.gone = false;
+        {
+            let mut watch = self.watch.borrow_mut();
+            watch.waiting = false;
+            if watch.away.len() < MARKS {
+                watch.away.push((self.position as f64 / rate, away));
+            }
+        }
+        self.dog.renewed();
+        (self.tell)(Notice::Returned(Duration::from_secs_f64(away)));
     }
 
     /// How many of the next `there` frames are of one kind, and whether they are to be kept.
@@ -227,7 +319,7 @@ impl<'a> Live<'a> {
                 // Everything that the device had heard by now was said off the record.
                 let rate = f64::from(self.stream.spec().sample_rate);
                 let guard = (GUARD.as_secs_f64() * rate) as u64;
-                let heard = self.stream.frames_given().max(self.position);
+                let heard = self.given().max(self.position);
                 self.silenced_to = Some(heard + guard);
             }
             _ => {}
@@ -261,8 +353,7 @@ impl<'a> Live<'a> {
             Seen {
                 awake: clocks.awake.saturating_sub(self.begun.awake),
                 passed: clocks.passed.saturating_sub(self.begun.passed),
-                given: self.stream.frames_given() as f64
-                    / f64::from(self.stream.spec().sample_rate),
+                given: self.given() as f64 / f64::from(self.stream.spec().sample_rate),
                 quiet: self.stream.quiet_for(),
                 place: match self.stream.moved_to() {
                     None => Place::Unknown,
@@ -405,6 +496,13 @@ impl Frames for Live<'_> {
     fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
         let width = usize::from(self.stream.spec().channels);
         loop {
+            if self.owed > 0 && self.raw.is_empty() {
+                let silence = self.owed.min(max_frames as u64);
+                into.resize(into.len() + silence as usize * 2, 0.0);
+                self.owed -= silence;
+                self.position += silence;
+                return Ok(silence as usize);
+            }
             if self.raw.is_empty() {
                 if self.stop.load(Ordering::Relaxed) {
                     self.end(End::Asked);
@@ -415,6 +513,11 @@ impl Frames for Live<'_> {
             self.patrol();
             let there = (self.raw.len() / width).min(max_frames);
             if there > 0 {
+                if self.coming.take().is_some() {
+                    // It came back by itself: the new stream, should there be one, is let go.
+                    self.gone = false;
+                    self.watch.borrow_mut().waiting = false;
+                }
                 let (there, kept) = self.on_record(there as u64);
                 let there = there as usize;
                 let mut picked: Vec<f32> = self.raw[..there * width]
@@ -430,13 +533,20 @@ impl Frames for Live<'_> {
                 into.extend_from_slice(&picked);
                 return Ok(there);
             }
+            let ended = self.watch.borrow().end;
+            let gone = self.stream.ended() && self.stream.complaints().0 > 0;
+            let quiet = self.stream.quiet_for();
+            let told = self.gone && quiet > self.patience.tell;
+            let lost = gone || told || quiet > self.patience.give_up;
+            if lost && ended.is_none() && self.wait_for_device() {
+                continue;
+            }
             if self.stream.ended() {
                 let sound = self.stream.complaints().0 == 0;
                 self.end(if sound { End::Source } else { End::Device });
                 return Ok(0);
             }
             let quiet = self.stream.quiet_for();
-            let ended = self.watch.borrow().end;
             if ended.is_some() {
                 if quiet > DRAIN {
                     return Ok(0);

@@ -14,6 +14,7 @@ const RATE: u32 = 48_000;
 const SHORT: Patience = Patience {
     tell: Duration::from_millis(150),
     give_up: Duration::from_millis(1_500),
+    come_back: Duration::ZERO,
 };
 
 type Told = Rc<RefCell<Vec<Notice>>>;
@@ -298,4 +299,92 @@ fn going_off_the_record_again_before_it_was_over_is_one_stretch() {
         [],
         "silence that is asked for is no dead microphone"
     );
+}
+
+/// Gives its sound, then breaks as a device does that is unplugged.
+struct Unplugged(Memory);
+
+impl Frames for Unplugged {
+    fn spec(&self) -> Spec {
+        self.0.spec()
+    }
+    fn read(&mut self, into: &mut Vec<f32>, most: usize) -> Result<usize> {
+        match self.0.read(into, most)? {
+            0 => Err(Error::new(Kind::Audio, "gone")),
+            read => Ok(read),
+        }
+    }
+}
+
+fn opened(from: impl Frames + Send + 'static) -> CaptureStream {
+    FileSource::new("file", Box::new(from), Pace::AsRead)
+        .start()
+        .unwrap()
+}
+
+#[test]
+fn a_device_that_comes_back_goes_on_after_silence_as_long_as_it_was_away() {
+    let half = RATE as usize / 2;
+    let told = Told::default();
+    let into = Rc::clone(&told);
+    let first = opened(Unplugged(Memory::new(three_channels(half), RATE, 3)));
+    let patience = Patience {
+        come_back: Duration::from_secs(20),
+        ..SHORT
+    };
+    let tell = Box::new(move |notice| into.borrow_mut().push(notice));
+    let mut live = Live::new(first, (2, 3), Arc::default(), patience, tell).unwrap();
+    live.reopen_by(Box::new(|| {
+        let (give, coming) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(700));
+            let sound = Memory::new(three_channels(RATE as usize), RATE, 3);
+            let _ = give.send(opened(sound));
+        });
+        Some(coming)
+    }));
+    let mut heard = Vec::new();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    let watch = live.watch();
+    assert_eq!(watch.borrow().end, Some(End::Source));
+    assert_eq!(watch.borrow().away.len(), 1);
+    let (start, length) = watch.borrow().away[0];
+    assert_eq!(start, 0.5);
+    // The new stream's first sound was heard while it was still being opened.
+    assert!(length < 5.0, "{length}");
+    let silent = (length * f64::from(RATE)).round() as usize;
+    assert_eq!(heard.len() / 2, half + silent + RATE as usize);
+    assert!(
+        heard[half * 2..(half + silent) * 2]
+            .iter()
+            .all(|s| *s == 0.0)
+    );
+    assert!(!watch.borrow().waiting);
+    let told = told.borrow();
+    assert!(told.contains(&Notice::Gone), "{told:?}");
+    assert!(matches!(told.last(), Some(Notice::Returned(_))), "{told:?}");
+}
+
+#[test]
+fn a_device_that_does_not_come_back_ends_the_recording_when_patience_is_over() {
+    let first = opened(Unplugged(Memory::new(three_channels(9_600), RATE, 3)));
+    let patience = Patience {
+        come_back: Duration::from_millis(600),
+        ..SHORT
+    };
+    let mut live = Live::new(first, (2, 3), Arc::default(), patience, Box::new(|_| {})).unwrap();
+    live.reopen_by(Box::new(|| {
+        let (give, coming) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(30));
+            drop(give);
+        });
+        Some(coming)
+    }));
+    let mut heard = Vec::new();
+    let begun = Instant::now();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(live.watch().borrow().end, Some(End::Device));
+    assert_eq!(heard.len(), 19_200);
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }

@@ -54,6 +54,9 @@ pub struct RecordArgs {
     /// End by itself after this long, should you forget
     #[arg(long, alias = "max-minutes", value_name = "MINUTES", default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=1440))]
     max_length: u32,
+    /// Wait this long for a device that went away before the recording is ended
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    patience: u64,
     /// Lines instead of a screen: for screen readers. Typed lines work: p, b WORDS, q
     #[arg(long)]
     plain: bool,
@@ -92,11 +95,15 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let view = Arc::new(Mutex::new(View::new(&device)));
     let drawn = !args.plain && can_draw(cx);
     let teller = Teller::begin();
-    let live = Live::new(
-        source.start()?,
+    let stream = source.start()?;
+    let mut live = Live::new(
+        stream,
         (*therapist, *client),
         Arc::clone(cx.cancel()),
-        Patience::default(),
+        Patience {
+            come_back: Duration::from_secs(args.patience),
+            ..Patience::default()
+        },
         warner(
             cx,
             &teller,
@@ -104,6 +111,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
             drawn.then(|| Arc::clone(&view)),
         ),
     )?;
+    live.reopen_by(reopener(source));
     let flags = Flags {
         stop: Arc::clone(cx.cancel()),
         off: live.off_switch(),
@@ -206,6 +214,30 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }
     cx.say("Next: undertone transcribe");
     Ok(())
+}
+
+/// Opens a device that went away again and again, on a thread: a sound server that hangs must not
+/// hold up the end of the recording.
+fn reopener(source: CpalSource) -> live::Reopen<'static> {
+    let source = Arc::new(Mutex::new(source));
+    Box::new(move || {
+        let source = Arc::clone(&source);
+        let (give, coming) = std::sync::mpsc::channel();
+        std::thread::Builder::new()
+            .name("reopener".to_owned())
+            .spawn(move || {
+                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                loop {
+                    if let Some(stream) = source.again() {
+                        let _ = give.send(stream);
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            })
+            .ok()?;
+        Some(coming)
+    })
 }
 
 /// Writes the manifest and tells what was recorded.
@@ -386,6 +418,9 @@ fn warner<'a>(
     })
 }
 
+/// Why sound is missing while there was no device.
+const AWAY: &str = "the device was gone";
+
 /// Why sound is missing that the computer was too busy to take.
 const LOST: &str = "lost";
 
@@ -397,12 +432,17 @@ fn gaps(watch: &live::Watch) -> Vec<GapInfo> {
         duration_s,
         reason: LOST.to_owned(),
     });
+    let away = watch.away.iter().map(|&(start_s, duration_s)| GapInfo {
+        start_s,
+        duration_s,
+        reason: AWAY.to_owned(),
+    });
     let marks = watch.marks.iter().map(|&(start_s, reason)| GapInfo {
         start_s,
         duration_s: 0.0,
         reason: reason.to_owned(),
     });
-    let mut gaps: Vec<GapInfo> = lost.chain(marks).collect();
+    let mut gaps: Vec<GapInfo> = lost.chain(away).chain(marks).collect();
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     gaps
 }

@@ -103,8 +103,9 @@ impl View {
         self.bytes = sofar.bytes;
         self.left = left;
         self.separation_db = watch.separation_db;
-        self.lost_seconds = watch.gaps.iter().map(|gap| gap.1).sum();
-        self.lost_places = watch.gaps.len() + watch.marks.len();
+        let lost = || watch.gaps.iter().chain(&watch.away);
+        self.lost_seconds = lost().map(|gap| gap.1).sum();
+        self.lost_places = lost().count() + watch.marks.len();
         self.waiting = watch.waiting;
         self.hear(&watch.levels);
     }

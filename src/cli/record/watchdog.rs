@@ -122,6 +122,12 @@ impl Watchdog {
         self.stalled
     }
 
+    /// The device was opened anew: what was lost meanwhile is no drift, and is told already.
+    pub fn renewed(&mut self) {
+        self.stalled = false;
+        self.behind = None;
+    }
+
     /// Takes in what is seen now; returns what is newly to be told.
     pub fn look(&mut self, seen: &Seen) -> Vec<Trouble> {
         let mut news = Vec::new();

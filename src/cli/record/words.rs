@@ -19,6 +19,10 @@ pub fn of(notice: &Notice, channels: [u16; 2]) -> String {
         Notice::Gone => {
             "The device is gone. Everything until now is kept; waiting for it.".to_owned()
         }
+        Notice::Returned(after) => format!(
+            "The device is back and recording goes on. {} are missing; the place is marked.",
+            crate::cli::terminal::in_words(*after)
+        ),
         Notice::Changed => "The sound system closed this device or put another in its place. Look \
                             whether both levels still move when you speak."
             .to_owned(),

@@ -126,8 +126,7 @@ pub fn for_recording(given: &Given, cx: &Context) -> Result<Consent> {
     if let Some(consent) = given.stated(cx.now())? {
         return Ok(consent);
     }
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
+    if !terminal::can_be_typed_to() || !std::io::stderr().is_terminal() {
         return Err(Error::new(
             Kind::Consent,
             "It must be noted what the client agreed to, and there is no terminal to ask at. \

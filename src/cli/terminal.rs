@@ -39,6 +39,15 @@ pub fn on_stderr(style: Style) -> Style {
     }
 }
 
+/// Whether somebody can type to this process: stdin is a terminal, and the process is in front of
+/// it. One in the background that reads from its terminal, or sets it up, is stopped by the system.
+#[must_use]
+pub fn can_be_typed_to() -> bool {
+    let stdin = std::io::stdin();
+    let front = rustix::termios::tcgetpgrp(&stdin);
+    stdin.is_terminal() && front.is_ok_and(|front| front == rustix::process::getpgrp())
+}
+
 /// Width of the terminal in columns, 40 to 160.
 #[must_use]
 pub fn columns() -> usize {

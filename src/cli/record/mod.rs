@@ -94,6 +94,8 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }
     let view = Arc::new(Mutex::new(View::new(&device)));
     let drawn = !args.plain && can_draw(cx);
+    // Ctrl-Z would stop the recording without a word.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::default());
     let teller = Teller::begin();
     let stream = source.start()?;
     let mut live = Live::new(
@@ -293,7 +295,7 @@ fn tell_interrupted(vault: &Vault, cx: &Context) {
 /// Whether a screen can be drawn and keys can be read.
 fn can_draw(cx: &Context) -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    !cx.quiet && !dumb && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    !cx.quiet && !dumb && terminal::can_be_typed_to() && std::io::stderr().is_terminal()
 }
 
 /// What is done after every block of sound.

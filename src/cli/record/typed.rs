@@ -1,13 +1,14 @@
 //! Typed lines in place of keys, where lines are told in place of a screen: `p` goes off the record
 //! and on it again, `b WORDS` marks the moment, `q` ends the recording.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, Read};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 
 use zeroize::Zeroizing;
 
 use super::screen::Flags;
+use crate::cli::terminal;
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 4_096;
@@ -40,7 +41,7 @@ impl Typed {
     /// Listens, if there is somebody to type.
     #[must_use]
     pub fn listen(flags: &Flags) -> Option<Typed> {
-        if !std::io::stdin().is_terminal() {
+        if !terminal::can_be_typed_to() {
             return None;
         }
         let (tell, bookmarks) = channel();

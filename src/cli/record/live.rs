@@ -354,7 +354,12 @@ impl<'a> Live<'a> {
                 awake: clocks.awake.saturating_sub(self.begun.awake),
                 passed: clocks.passed.saturating_sub(self.begun.passed),
                 given: self.given() as f64 / f64::from(self.stream.spec().sample_rate),
-                quiet: self.stream.quiet_for(),
+                // While there is sound to be read, it is this side that was held up.
+                quiet: if self.raw.is_empty() {
+                    self.stream.quiet_for()
+                } else {
+                    Duration::ZERO
+                },
                 place: match self.stream.moved_to() {
                     None => Place::Unknown,
                     Some(None) => Place::Same,

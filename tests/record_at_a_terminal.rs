@@ -338,13 +338,16 @@ fn a_terminal_that_hangs_holds_up_neither_the_recording_nor_its_end() {
     let terminal = recorder(&desk, &pulse, "--consent verbal", (80, 24));
     terminal.until("Sealed as it comes");
     let recorder = terminal.child_of_shell();
-    let server = terminal.server();
-    let kill = rustix::process::kill_process;
-    kill(server, rustix::process::Signal::STOP).unwrap();
+    // What Ctrl-S does, and a window that is not served any more: whoever writes waits.
+    let tty = terminal.device();
+    rustix::termios::tcflow(&tty, rustix::termios::Action::OOff).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let before = terminal.screen();
     // Longer than the ring would hold, were nobody to empty it.
     play(&pulse, &sound);
-    std::thread::sleep(Duration::from_secs(7));
-    kill(recorder, rustix::process::Signal::INT).unwrap();
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(before, terminal.screen(), "the terminal did not hang");
+    rustix::process::kill_process(recorder, rustix::process::Signal::INT).unwrap();
     let vault = Vault::open(&desk.vault()).unwrap();
     let begun = std::time::Instant::now();
     let entry = loop {
@@ -355,7 +358,7 @@ fn a_terminal_that_hangs_holds_up_neither_the_recording_nor_its_end() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it never ended");
         std::thread::sleep(Duration::from_millis(50));
     };
-    kill(server, rustix::process::Signal::CONT).unwrap();
+    rustix::termios::tcflow(&tty, rustix::termios::Action::OOn).unwrap();
     let unlocked = vault
         .unlock(&SecretString::from(desk::PASSPHRASE.to_owned()))
         .unwrap();

@@ -74,9 +74,13 @@ impl Tmux {
         }
     }
 
-    /// tmux's own process.
-    pub fn server(&self) -> rustix::process::Pid {
-        self.number("#{pid}")
+    /// The terminal's device.
+    pub fn device(&self) -> std::os::fd::OwnedFd {
+        use rustix::fs::{Mode, OFlags, open};
+        let output = self.tmux(&["display-message", "-p", "#{pane_tty}"]);
+        let path = String::from_utf8_lossy(&output.stdout).into_owned();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        open(path.trim(), flags, Mode::empty()).expect("a terminal")
     }
 
     /// The program that the shell in the terminal runs now.

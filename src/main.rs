@@ -1,5 +1,6 @@
 //! The story of a run: harden, parse, dispatch, exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use undertone::{cli, lockdown};
@@ -22,7 +23,9 @@ fn main() -> ExitCode {
         let place = panic
             .location()
             .map_or_else(String::new, |at| format!(" ({}:{})", at.file(), at.line()));
-        eprintln!("Error: undertone has a defect{place}. What was sealed on disk is safe.");
+        let words =
+            format!("Error: undertone has a defect{place}. What was sealed on disk is safe.");
+        let _ = writeln!(std::io::stderr(), "{words}");
     }));
     cli::run(arguments)
 }

@@ -1,6 +1,7 @@
 //! The program is built from nothing that can speak to a network.
 //!
-//! `mio` is there for the local (AF_UNIX) socket of the sound server, through `pulseaudio` only.
+//! `mio` is there for the local (AF_UNIX) socket of the sound server, through `pulseaudio`, and for
+//! waiting for keys at the terminal, through `crossterm`. Neither asks it for anything else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 const LOCK: &str = include_str!("../Cargo.lock");
@@ -77,7 +78,7 @@ fn no_crate_that_speaks_to_a_network_is_in_the_lock_file() {
 }
 
 #[test]
-fn mio_serves_the_sound_server_only() {
+fn mio_serves_the_sound_server_and_the_keyboard_only() {
     let packages = packages();
     let who = |wanted: &str| -> Vec<String> {
         let needs = |(_, d): &&(String, Vec<String>)| d.iter().any(|d| d == wanted);
@@ -87,6 +88,7 @@ fn mio_serves_the_sound_server_only() {
             .map(|(name, _)| name.clone())
             .collect()
     };
-    assert_eq!(who("mio"), ["pulseaudio"]);
-    assert_eq!(who("pulseaudio"), ["cpal"]);
+    assert_eq!(who("mio"), ["crossterm", "pulseaudio", "signal-hook-mio"]);
+    assert_eq!(who("pulseaudio"), ["cpal", "undertone"]);
+    assert_eq!(who("crossterm"), ["ratatui-crossterm", "undertone"]);
 }

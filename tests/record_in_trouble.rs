@@ -104,7 +104,13 @@ impl Room {
     }
 
     fn record(&self, more: &[&str]) -> Running {
-        let arguments = ["record", "--device", "pulseaudio:room.monitor"];
+        let arguments = [
+            "record",
+            "--consent",
+            "verbal",
+            "--device",
+            "pulseaudio:room.monitor",
+        ];
         let mut running = self.undertone(&[&arguments, more].concat());
         running.until("Recording from");
         running
@@ -485,7 +491,13 @@ fn a_device_that_cannot_tell_two_people_apart_is_refused_before_anything_is_begu
     let room = Room::new(1);
     let sink = "sink_name=single";
     room.pactl(&["load-module", "module-null-sink", sink, "channels=1"]);
-    let running = room.undertone(&["record", "--device", "pulseaudio:single.monitor"]);
+    let running = room.undertone(&[
+        "record",
+        "--consent",
+        "verbal",
+        "--device",
+        "pulseaudio:single.monitor",
+    ]);
     let (status, _, said) = running.end();
     assert_eq!(
         status.code(),
@@ -497,7 +509,13 @@ fn a_device_that_cannot_tell_two_people_apart_is_refused_before_anything_is_begu
         "{said}"
     );
     for wrong in [["--therapist", "2"], ["--client", "3"]] {
-        let arguments = ["record", "--device", "pulseaudio:room.monitor"];
+        let arguments = [
+            "record",
+            "--consent",
+            "verbal",
+            "--device",
+            "pulseaudio:room.monitor",
+        ];
         let (status, _, said) = room.undertone(&[&arguments[..], &wrong].concat()).end();
         assert!(!status.success() && said.contains("channel"), "{said}");
     }
@@ -508,7 +526,7 @@ fn a_device_that_cannot_tell_two_people_apart_is_refused_before_anything_is_begu
 #[test]
 fn a_device_that_goes_away_ends_the_recording_well_and_is_told() {
     let room = Room::new(3);
-    let mut running = room.record(&[]);
+    let mut running = room.record(&["--patience", "0"]);
     room.play();
     while running.listen(Duration::ZERO) {}
     room.pactl(&["unload-module", "module-null-sink"]);

@@ -54,7 +54,13 @@ fn recording(desk: &Desk, pulse: &Pulse, trace: Option<&std::path::Path>) -> Chi
     };
     desk.prepare(&mut command);
     let mut child = command
-        .args(["record", "--device", "pulseaudio:room.monitor"])
+        .args([
+            "record",
+            "--consent",
+            "verbal",
+            "--device",
+            "pulseaudio:room.monitor",
+        ])
         .args(["--title", "Quillfeather", "--client-code", "ZEBRA-7781"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use super::{Context, TOOL, terminal, written};
 use crate::rupture::{Analysis, facts};
-use crate::vault::Event;
+use crate::vault::{Event, Purpose, consent};
 use crate::{Error, Kind, Result};
 
 /// Name of the analysis inside a session.
@@ -22,6 +22,12 @@ pub struct AnalyzeArgs {
 /// [`Kind::NotFound`] if the session is not transcribed; what the vault gives.
 pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
     let (unlocked, session) = cx.open(&args.session)?;
+    let agreed = session.manifest()?.consent;
+    consent::allow(
+        agreed.as_ref(),
+        Purpose::Analysis,
+        &session.id().to_string(),
+    )?;
     let (transcript, digest) = written::read_with_digest(&session)?;
     let analysis = Analysis::of(&transcript, Some(digest), cx.now(), TOOL);
     let bytes = zeroize::Zeroizing::new(

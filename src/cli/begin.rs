@@ -1,7 +1,7 @@
 //! How a session begins, whether it is recorded or imported.
 
 use super::{Context, TOOL};
-use crate::vault::{Beginning, ChannelInfo, NewSession, Origin, Role, SessionId, Vault};
+use crate::vault::{Beginning, ChannelInfo, Consent, NewSession, Origin, Role, SessionId, Vault};
 use crate::{Error, Kind, Result};
 
 /// What the therapist may say of a session when it begins.
@@ -25,6 +25,7 @@ pub fn begin(
     origin: Origin,
     device: Option<&str>,
     sample_rate: u32,
+    consent: Option<Consent>,
     cx: &Context,
 ) -> Result<NewSession> {
     let channels = [Role::Therapist, Role::Client]
@@ -46,7 +47,7 @@ pub fn begin(
             client_code: labels.client_code.clone(),
             sample_rate,
             channels,
-            consent: None,
+            consent,
             tool: TOOL.to_owned(),
         },
     )

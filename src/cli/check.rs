@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::microphones::{self, Microphones};
-use super::record::{self, End, Live, Meters, Notice, Patience};
+use super::record::{self, End, Live, Meters, Notice, Patience, Trouble};
 use super::{Context, terminal};
 use crate::audio::Frames;
 use crate::audio::capture::{CaptureSource, CpalSource};
@@ -44,7 +44,7 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         Arc::clone(cx.cancel()),
         Patience::default(),
         Box::new(|notice| {
-            if notice == Notice::Stalled || notice == Notice::Gone {
+            if matches!(notice, Notice::Gone | Notice::Trouble(Trouble::Stalled)) {
                 cx.warn("No sound comes from the device. Is it plugged in?");
             }
         }),

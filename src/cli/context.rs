@@ -151,24 +151,39 @@ impl Context {
 
     /// Says something to the person, on stderr.
     pub fn say(&self, words: &str) {
-        if !self.quiet {
-            for line in terminal::wrap(words, terminal::columns()) {
-                eprintln!("{line}");
-            }
+        for line in self.saying(words) {
+            terminal::tell(&line);
         }
+    }
+
+    /// What [`Context::say`] says, in lines.
+    #[must_use]
+    pub fn saying(&self, words: &str) -> Vec<String> {
+        if self.quiet {
+            return Vec::new();
+        }
+        terminal::wrap(words, terminal::columns())
     }
 
     /// Warns, on stderr, also when quiet.
     pub fn warn(&self, words: &str) {
-        let yellow = terminal::on_stderr(anstyle::AnsiColor::Yellow.on_default().bold());
-        let lines = terminal::wrap(words, terminal::columns().saturating_sub(9));
-        for (index, line) in lines.iter().enumerate() {
-            if index == 0 {
-                eprintln!("{yellow}Warning:{yellow:#} {line}");
-            } else {
-                eprintln!("         {line}");
-            }
+        for line in self.warning(words) {
+            terminal::tell(&line);
         }
+    }
+
+    /// What [`Context::warn`] says, in lines.
+    #[must_use]
+    pub fn warning(&self, words: &str) -> Vec<String> {
+        let yellow = terminal::on_stderr(anstyle::AnsiColor::Yellow.on_default().bold());
+        terminal::wrap(words, terminal::columns().saturating_sub(9))
+            .iter()
+            .enumerate()
+            .map(|(index, line)| match index {
+                0 => format!("{yellow}Warning:{yellow:#} {line}"),
+                _ => format!("         {line}"),
+            })
+            .collect()
     }
 
     /// Prints a line of data.

@@ -12,7 +12,7 @@ use super::context::stdout_failed;
 use super::{Context, sound, written};
 use crate::audio::{Frames, Spec, wav};
 use crate::transcript::export::{self, Format};
-use crate::vault::{Event, Handover, OpenSession};
+use crate::vault::{Event, Handover, OpenSession, Purpose, consent};
 use crate::{Error, Kind, Result};
 
 /// Arguments of `undertone export`.
@@ -119,6 +119,7 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
         );
     }
     let (unlocked, session) = cx.open_id(&id)?;
+    check_consent(&session, what, cx)?;
     if to_stdout {
         let stdout = std::io::stdout().lock();
         write(&session, what, args.to.as_deref(), stdout)?
@@ -147,6 +148,19 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Handing on needs the client's consent to that; the sound also that it may still be kept.
+fn check_consent(session: &OpenSession, what: What, cx: &Context) -> Result<()> {
+    let manifest = session.manifest()?;
+    let agreed = manifest.consent.as_ref();
+    let name = session.id().to_string();
+    if what == What::Audio {
+        let purpose = Purpose::Supervision;
+        return consent::allow_audio(agreed, purpose, &name, manifest.created, cx.now());
+    }
+    consent::allow(agreed, Purpose::Transcription, &name)?;
+    consent::allow(agreed, Purpose::Supervision, &name)
 }
 
 /// A new file for this user only.

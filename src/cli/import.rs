@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::begin::{self, Labels};
-use super::{Context, sound};
+use super::{Context, consent, sound};
 use crate::audio::import;
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE, Spec};
@@ -25,6 +25,8 @@ pub struct ImportArgs {
     client: u16,
     #[command(flatten)]
     labels: Labels,
+    #[command(flatten)]
+    consent: consent::Given,
     /// Keep the file's own sampling rate instead of 16 kHz
     #[arg(long)]
     native_rate: bool,
@@ -40,11 +42,13 @@ pub struct ImportArgs {
 /// is cut; what the vault gives. Nothing is left in the vault then.
 pub fn run(args: &ImportArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
+    let consent = consent::for_import(&args.consent, cx)?;
     let read: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
     cx.shut_in(&read, &[]);
     let mut frames = open(args)?;
     let rate = frames.spec().sample_rate;
-    let session = begin::begin(&vault, &args.labels, Origin::Imported, None, rate, cx)?;
+    let labels = &args.labels;
+    let session = begin::begin(&vault, labels, Origin::Imported, None, rate, consent, cx)?;
     let id = session.id();
     let seconds = match store(&session, &mut *frames, args, cx) {
         Ok(seconds) => seconds,

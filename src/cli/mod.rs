@@ -13,6 +13,7 @@ mod analyze;
 mod begin;
 mod check;
 mod completions;
+mod consent;
 mod context;
 mod delete;
 mod devices;
@@ -22,6 +23,7 @@ mod import;
 mod init;
 mod microphones;
 mod model;
+mod moments;
 mod passphrase;
 mod record;
 mod recover;
@@ -54,7 +56,7 @@ const EXAMPLES: &str = "\
 Examples:
   undertone init                    make the vault, once
   undertone check                   listen to both microphones before the client comes
-  undertone record                  record a session; Ctrl-C ends it
+  undertone record                  record a session; q ends it
   undertone transcribe              write down the newest session
   undertone show                    read it
   undertone export last -o talk.md  hand it on
@@ -102,6 +104,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Gather the facts of a session: talk time, silences, questions
     Analyze(analyze::AnalyzeArgs),
+    /// Show or change what the client agreed to
+    Consent(consent::ConsentArgs),
     /// Save what an interrupted recording holds
     Recover(recover::RecoverArgs),
     /// Delete a session for good
@@ -164,6 +168,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Show(args) => show::run(args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Analyze(args) => analyze::run(args, &context),
+        Command::Consent(args) => consent::run(args, &context),
         Command::Recover(args) => recover::run(args, &context),
         Command::Delete(args) => delete::run(args, &context),
         Command::Model(args) => model::run(args, &context),

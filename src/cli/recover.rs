@@ -1,8 +1,8 @@
 //! `undertone recover`: saves what an interrupted recording holds.
 
-use super::{Context, sound};
+use super::{Context, moments, sound};
 use crate::audio::Frames;
-use crate::vault::{SessionId, State, Unlocked};
+use crate::vault::{GapInfo, SessionId, State, Unlocked};
 use crate::{Error, Kind, Result};
 
 /// Arguments of `undertone recover`.
@@ -76,8 +76,18 @@ fn measure(unlocked: &Unlocked, id: &SessionId) -> Result<f64> {
     }
     drop(frames);
     let seconds = count as f64 / rate;
+    // A pause that was never ended lasted to the end of what there is.
+    let off_record = moments::read(&session).unwrap_or_default().gaps(seconds);
     session
-        .update(|manifest| manifest.duration_s = Some(seconds))
+        .update(|manifest| {
+            manifest.duration_s = Some(seconds);
+            let gaps = off_record.into_iter().map(|gap| GapInfo {
+                start_s: gap.start,
+                duration_s: gap.duration,
+                reason: gap.reason,
+            });
+            manifest.gaps = gaps.collect();
+        })
         .map_err(|error| {
             Error::new(
                 error.kind(),

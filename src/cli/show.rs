@@ -8,7 +8,7 @@ use super::{Context, terminal, written};
 use crate::Result;
 use crate::transcript::view::{self, Style};
 use crate::transcript::{Role, Transcript};
-use crate::vault::Event;
+use crate::vault::{Event, Purpose, consent};
 
 /// Arguments of `undertone show`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,9 @@ pub struct ShowArgs {
 /// [`crate::Kind::NotFound`] if the session is not transcribed; what the vault gives.
 pub fn run(args: &ShowArgs, cx: &Context) -> Result<()> {
     let (unlocked, session) = cx.open(&args.session)?;
+    let agreed = session.manifest()?.consent;
+    let name = session.id().to_string();
+    consent::allow(agreed.as_ref(), Purpose::Transcription, &name)?;
     let transcript = written::read(&session)?;
     unlocked
         .vault()

@@ -39,6 +39,15 @@ pub fn on_stderr(style: Style) -> Style {
     }
 }
 
+/// Whether somebody can type to this process: stdin is a terminal, and the process is in front of
+/// it. One in the background that reads from its terminal, or sets it up, is stopped by the system.
+#[must_use]
+pub fn can_be_typed_to() -> bool {
+    let stdin = std::io::stdin();
+    let front = rustix::termios::tcgetpgrp(&stdin);
+    stdin.is_terminal() && front.is_ok_and(|front| front == rustix::process::getpgrp())
+}
+
 /// Width of the terminal in columns, 40 to 160.
 #[must_use]
 pub fn columns() -> usize {
@@ -79,6 +88,12 @@ pub fn harmless(text: &str) -> String {
             if steers { '\u{fffd}' } else { c }
         })
         .collect()
+}
+
+/// Writes a line to stderr. A terminal that was closed meanwhile is no reason to stop: `eprintln!`
+/// would panic, in the middle of a recording.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Prints an error as a person reads it: the sentence, then what to do.

@@ -4,11 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::{Context, TOOL, sound, terminal};
+use super::{Context, TOOL, moments, sound, terminal};
 use crate::model::Installed;
 use crate::speech::{self, Decoding, ENGINE, Engine, Heard, Progress};
-use crate::transcript::{self, AssembleInput, Gap, Transcript};
-use crate::vault::{Event, Manifest, ModelInfo, OpenSession, SessionId};
+use crate::transcript::{self, AssembleInput, Gap, Moments, Transcript};
+use crate::vault::{Event, Manifest, ModelInfo, OpenSession, Purpose, SessionId, consent};
 use crate::{Error, Kind, Result};
 
 /// Name of the transcript inside a session.
@@ -61,6 +61,13 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
     let installed = find_model(args, cx)?;
     let (unlocked, session) = cx.open_id(&id)?;
     let manifest = session.manifest()?;
+    consent::allow_audio(
+        manifest.consent.as_ref(),
+        Purpose::Transcription,
+        &id.to_string(),
+        manifest.created,
+        cx.now(),
+    )?;
     let started = Instant::now();
     let detector = cx.models().detector();
     if detector.is_none() {
@@ -78,7 +85,8 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
     };
     let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
     drop(engine);
-    let transcript = assemble(id, &manifest, &installed, heard, cx);
+    let moments = moments::read(&session)?;
+    let transcript = assemble(id, &manifest, &moments, &installed, heard, cx);
     save(&session, &transcript, &installed)?;
     unlocked
         .vault()
@@ -170,6 +178,7 @@ fn hear(
 fn assemble(
     id: SessionId,
     manifest: &Manifest,
+    moments: &Moments,
     installed: &Installed,
     heard: Heard,
     cx: &Context,
@@ -216,6 +225,7 @@ fn assemble(
                 reason: gap.reason.clone(),
             })
             .collect(),
+        bookmarks: moments.bookmarks.clone(),
         created: cx.now(),
         tool: TOOL.to_owned(),
     })

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::spans::{finite, millis};
 use super::talk::{overlaps, pauses, talk};
-use super::{Activity, Gap, Model, SCHEMA, Session, Speaker, Transcript, Turn};
+use super::{Activity, Bookmark, Gap, Model, SCHEMA, Session, Speaker, Transcript, Turn};
 use crate::speech::{ChannelSpeech, Separation, Span, Word};
 
 /// A speaker's own silence, in seconds, longer than which a turn ends.
@@ -59,6 +59,8 @@ pub struct AssembleInput {
     pub separation: Separation,
     /// Where nothing was recorded.
     pub gaps: Vec<Gap>,
+    /// Moments that were marked while recording.
+    pub bookmarks: Vec<Bookmark>,
     /// When the transcript is made.
     pub created: Timestamp,
     /// The program and version that makes it.
@@ -81,6 +83,7 @@ pub fn assemble(input: AssembleInput) -> Transcript {
         channels,
         separation,
         gaps,
+        bookmarks,
         created,
         tool,
     } = input;
@@ -124,6 +127,7 @@ pub fn assemble(input: AssembleInput) -> Transcript {
             .collect(),
         speakers,
         gaps,
+        bookmarks: bookmarks_within(bookmarks, end),
         separation: measured(separation),
         created,
         tool,
@@ -208,6 +212,15 @@ fn gaps_within(mut gaps: Vec<Gap>, end: f64) -> Vec<Gap> {
     gaps.retain(|gap| gap.duration > 0.0);
     gaps.sort_by(|a, b| a.start.total_cmp(&b.start));
     gaps
+}
+
+fn bookmarks_within(mut bookmarks: Vec<Bookmark>, end: f64) -> Vec<Bookmark> {
+    bookmarks.retain(|bookmark| bookmark.at.is_finite());
+    for bookmark in &mut bookmarks {
+        bookmark.at = millis(bookmark.at.clamp(0.0, end));
+    }
+    bookmarks.sort_by(|a, b| a.at.total_cmp(&b.at));
+    bookmarks
 }
 
 /// The figures that can be written down: a level of minus infinity (digital silence) or one that

@@ -32,6 +32,9 @@ pub struct Transcript {
     pub pauses: Vec<Pause>,
     /// Where nothing was recorded: off the record, or lost.
     pub gaps: Vec<Gap>,
+    /// Moments that the therapist marked while recording, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bookmarks: Vec<Bookmark>,
     /// Where each speaker talks, from the sound alone.
     pub activity: Vec<Activity>,
     /// How well the microphones held the speakers apart.
@@ -183,6 +186,16 @@ pub struct Gap {
     pub duration: f64,
     /// Why, in a few words, such as `off the record` or `lost`.
     pub reason: String,
+}
+
+/// A moment that the therapist marked while recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bookmark {
+    /// When, in seconds.
+    pub at: f64,
+    /// What the therapist noted, one line, where they noted something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// Where one speaker talks, from the sound alone.

@@ -5,6 +5,7 @@
 mod assemble;
 mod data;
 pub mod export;
+pub mod moments;
 mod parse;
 pub(crate) mod spans;
 mod talk;
@@ -20,6 +21,7 @@ pub use assemble::{
     assemble,
 };
 pub use data::*;
+pub use moments::Moments;
 pub use parse::parse;
 pub use talk::{GAP_SECONDS, OVERLAP_SECONDS, PAUSE_SECONDS};
 pub use timeline::SHOWN_PAUSE_SECONDS;

@@ -151,6 +151,13 @@ fn check(transcript: &Transcript) -> Result<()> {
         }
         reached = gap.start;
     }
+    let mut reached = 0.0;
+    for bookmark in &transcript.bookmarks {
+        if !ordered(reached, bookmark.at, bookmark.at, end) {
+            return Err(damaged("its bookmarks are not in order".into()));
+        }
+        reached = bookmark.at;
+    }
     Ok(())
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn input(duration: f64, channels: Vec<ChannelSpeech>) -> AssembleInpu
             leaked_words: 3,
         },
         gaps: Vec::new(),
+        bookmarks: Vec::new(),
         created: "2026-11-02T15:10:00Z".parse().unwrap(),
         tool: "undertone 0.1.0".into(),
     }
@@ -201,7 +202,11 @@ pub(crate) fn hostile_session() -> impl Strategy<Value = Transcript> {
             transcript.gaps.push(super::Gap {
                 start: 7000.0,
                 duration: 12.0,
-                reason,
+                reason: reason.clone(),
+            });
+            transcript.bookmarks.push(super::Bookmark {
+                at: 6900.0,
+                text: Some(reason),
             });
             transcript
         })

@@ -1,8 +1,8 @@
 //! The order in which a transcript is read: turns, silences and gaps by time, and how each turn
 //! stands to the other speaker's. Used by every form that a person reads.
 
-use super::text::{Names, clean, length};
-use super::{Gap, OVERLAP_SECONDS, Pause, Transcript, Turn};
+use super::text::{Names, clean, clock, length};
+use super::{Bookmark, Gap, OVERLAP_SECONDS, Pause, Transcript, Turn};
 
 /// Shortest silence that is shown between turns, in seconds.
 pub const SHOWN_PAUSE_SECONDS: f64 = 3.0;
@@ -13,6 +13,7 @@ pub(crate) enum Item<'a> {
     Turn(&'a Turn, Place),
     Pause(&'a Pause),
     Gap(&'a Gap),
+    Bookmark(&'a Bookmark),
 }
 
 /// How a turn stands to the other speaker's talk.
@@ -59,6 +60,12 @@ pub(crate) fn items(transcript: &Transcript) -> Vec<Item<'_>> {
             .iter()
             .map(|gap| (gap.start, Item::Gap(gap))),
     );
+    items.extend(
+        transcript
+            .bookmarks
+            .iter()
+            .map(|bookmark| (bookmark.at, Item::Bookmark(bookmark))),
+    );
     items.sort_by(|a, b| a.0.total_cmp(&b.0));
     items.into_iter().map(|(_, item)| item).collect()
 }
@@ -99,6 +106,17 @@ pub(crate) fn missing(gap: &Gap) -> String {
         format!("· {length} not recorded ·")
     } else {
         format!("· {length} not recorded: {reason} ·")
+    }
+}
+
+/// `» 12:41 bookmark: the text`
+pub(crate) fn marked_moment(bookmark: &Bookmark) -> String {
+    let text = clean(bookmark.text.as_deref().unwrap_or_default());
+    let at = clock(bookmark.at);
+    if text.is_empty() {
+        format!("» {at} bookmark")
+    } else {
+        format!("» {at} bookmark: {text}")
     }
 }
 
@@ -181,6 +199,7 @@ mod tests {
                 Item::Turn(_, Place::Backchannel) => "backchannel",
                 Item::Pause(_) => "pause",
                 Item::Gap(_) => "gap",
+                Item::Bookmark(_) => "bookmark",
             })
             .collect()
     }
@@ -199,6 +218,27 @@ mod tests {
                 "backchannel",
                 "overlapping"
             ]
+        );
+    }
+
+    #[test]
+    fn bookmarks_and_gaps_stand_where_they_were_set() {
+        let mut t = sample();
+        t.bookmarks = vec![super::super::Bookmark {
+            at: 13.0,
+            text: Some("a\nrupture?".into()),
+        }];
+        t.gaps.push(Gap {
+            start: 20.0,
+            duration: 5.0,
+            reason: "off the record".into(),
+        });
+        let found = kinds(&t);
+        assert_eq!(found[3..5], ["turn", "bookmark"]);
+        assert_eq!(found.last(), Some(&"gap"));
+        assert_eq!(
+            marked_moment(&t.bookmarks[0]),
+            "» 00:13 bookmark: a rupture?"
         );
     }
 

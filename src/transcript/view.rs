@@ -4,7 +4,7 @@
 //! the lines read the same without colour, through a pipe, and aloud.
 
 use super::text::{Names, clean, clock, shown};
-use super::timeline::{Item, Place, heading, items, missing, remark, silence};
+use super::timeline::{Item, Place, heading, items, marked_moment, missing, remark, silence};
 use super::{Role, Transcript, Turn};
 
 /// Narrowest that lines are wrapped to, in columns; a narrower width is taken as this.
@@ -104,6 +104,9 @@ pub fn body(transcript: &Transcript, width: usize) -> Vec<Line> {
             }
             Item::Gap(gap) => {
                 page.paragraph(2 * INDENT, &[], tokens(&missing(gap), Style::Note));
+            }
+            Item::Bookmark(mark) => {
+                page.paragraph(2 * INDENT, &[], tokens(&marked_moment(mark), Style::Note));
             }
         }
     }

@@ -54,6 +54,8 @@ pub enum Event {
     SessionShown,
     /// Something of a session left the vault.
     SessionExported,
+    /// What the client agreed to was noted, changed or taken back.
+    ConsentChanged,
     /// A torn last line of this trail was taken off.
     AuditMended,
 }

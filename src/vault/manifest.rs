@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::consent::Consent;
 use super::{SessionId, names};
 use crate::{Error, Kind, Result};
 
@@ -112,22 +113,6 @@ pub struct FileInfo {
     pub bytes: u64,
     /// SHA-256 of `NAME.age`, in hexadecimal.
     pub sha256: String,
-}
-
-/// What the client agreed to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consent {
-    /// When it was given.
-    pub given: Timestamp,
-    /// What for, such as `therapy`, `supervision`, `research`.
-    #[serde(default)]
-    pub purposes: Vec<String>,
-    /// Until when, where it was limited.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    /// What else was agreed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }
 
 /// A speech model.

@@ -16,6 +16,7 @@
 //! It reads no clock, no environment and no terminal.
 
 mod audit;
+pub mod consent;
 mod delete;
 mod folder;
 mod handover;
@@ -40,12 +41,13 @@ mod vault_folder;
 mod testing;
 
 pub use audit::{AuditReport, Event};
+pub use consent::{Basis, Consent, Purpose};
 pub use handover::Handover;
 pub use id::SessionId;
 pub use keys::{MAX_WORK_FACTOR, WORK_FACTOR};
 pub use list::{SessionEntry, SessionFile, State};
 pub use manifest::{
-    Beginning, ChannelInfo, Consent, FileInfo, GapInfo, Manifest, ModelInfo, Origin, Role, SCHEMA,
+    Beginning, ChannelInfo, FileInfo, GapInfo, Manifest, ModelInfo, Origin, Role, SCHEMA,
 };
 pub use opened::OpenSession;
 pub use recover::{Recovered, RecoveredFile};

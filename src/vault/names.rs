@@ -15,6 +15,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const BEGUN: &str = "begun.json";
 /// Ending of a stream that is still being written, or was when the machine stopped.
 pub(super) const PART: &str = ".age.part";
+/// Ending of the small file with what of a stream still waits in memory.
+pub(super) const TAIL: &str = ".age.tail";
 /// Ending of a complete sealed file that waits to take its place.
 pub(super) const NEW: &str = ".age.new";
 /// Ending of a part in which nothing could be recovered.
@@ -46,7 +48,7 @@ pub(super) fn check(name: &str) -> Result<()> {
         })
         && !name.contains("..")
         && !name.ends_with('.')
-        && ![".age", ".part", ".new", ".unreadable"]
+        && ![".age", ".part", ".tail", ".new", ".unreadable"]
             .iter()
             .any(|ending| name.ends_with(ending) || name.contains(&format!("{ending}.")))
         && !matches!(name, "key" | LOCK);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::audit::Event;
+use super::folder::Folder;
 use super::list::{self, State};
 use super::lock::Lock;
 use super::manifest::{Beginning, FileInfo, Manifest, Origin};
@@ -69,11 +70,20 @@ impl Unlocked {
             .unwrap_or_else(|_| unknown(*id));
 
         let mut files = Vec::new();
-        for entry in folder.entries()? {
+        let entries = folder.entries()?;
+        let parts: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| entry.name.strip_suffix(names::PART))
+            .map(|name| format!("{name}{}", names::TAIL))
+            .collect();
+        for entry in entries {
             if let Some(name) = entry.name.strip_suffix(names::PART)
                 && names::check_free(name).is_ok()
             {
                 files.push(session.reseal(name, entry.bytes)?);
+            } else if entry.name.ends_with(names::TAIL) && !parts.contains(&entry.name) {
+                // Its stream was finished: all of it is there.
+                folder.remove(&entry.name)?;
             } else if entry.name.ends_with(names::NEW) {
                 // Never took its place, and without a manifest nothing names it.
                 folder.remove(&entry.name)?;
@@ -128,6 +138,7 @@ impl OpenSession {
             if found.is_ok() && in_place >= reader.authenticated() {
                 folder.remove(&part)?;
                 folder.sync()?;
+                self.tail(name)?.drop_or_set_aside(folder, name, in_place)?;
                 return Ok(RecoveredFile {
                     name: name.to_owned(),
                     bytes: in_place,
@@ -137,15 +148,22 @@ impl OpenSession {
             reader = self.open_over(name, folder.read(&part)?)?;
         }
         let recipient = self.recipient();
+        let tail = self.tail(name)?;
         let mut broken = false;
+        let mut more = 0;
         folder.stage(&new, |file| {
             let copied = seal::into_file(&recipient, file, |w| {
                 broken = copy_genuine(&mut reader, w)?;
+                let rest = tail.after(reader.authenticated());
+                if broken && !rest.is_empty() {
+                    w.write_all(rest)?;
+                    more = rest.len() as u64;
+                }
                 Ok(())
             });
             copied.map_err(|e| kept(&e, &told(name))).map(|_| ())
         })?;
-        let bytes = reader.authenticated();
+        let bytes = reader.authenticated() + more;
         if broken && bytes == 0 && part_bytes > 2 * 65_536 {
             // A part of that size with nothing genuine in it was altered, not cut.
             folder.remove(&new)?;
@@ -155,10 +173,45 @@ impl OpenSession {
             folder.remove(&part)?;
             folder.sync()?;
         }
+        tail.drop_or_set_aside(folder, name, bytes)?;
         Ok(RecoveredFile {
             name: name.to_owned(),
             bytes,
             whole: !broken,
+        })
+    }
+
+    /// What waited in memory when the writer of a stream died, as far as it was kept.
+    fn tail(&self, name: &str) -> Result<Tail> {
+        let file = format!("{name}{}", names::TAIL);
+        let limit = 2 * seal::BLOCK as u64;
+        let sealed = match self.folder().read_all(&file, limit) {
+            Ok(sealed) => sealed,
+            Err(e) if e.kind() == Kind::NotFound => return Ok(Tail::default()),
+            // Too large to be one: set aside.
+            Err(e) if e.kind() == Kind::Damaged => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        let length = sealed.len() as u64;
+        let opened = self
+            .open_over(name, io::Cursor::new(sealed))
+            .and_then(|mut reader| reader.rest(limit, length));
+        let Ok(plain) = opened else {
+            return Ok(Tail {
+                there: true,
+                ..Tail::default()
+            });
+        };
+        let Some((before, bytes)) = plain.split_first_chunk::<8>() else {
+            return Ok(Tail {
+                there: true,
+                ..Tail::default()
+            });
+        };
+        Ok(Tail {
+            there: true,
+            before: u64::from_le_bytes(*before),
+            bytes: Zeroizing::new(bytes.to_vec()),
         })
     }
 
@@ -189,6 +242,39 @@ impl OpenSession {
                     bytes += n as u64;
                 }
             }
+        }
+    }
+}
+
+/// The end of a stream, from the small file beside its part.
+#[derive(Default)]
+struct Tail {
+    there: bool,
+    /// Bytes of the stream before it.
+    before: u64,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Tail {
+    /// What follows the first `have` bytes of the stream; none where there is a hole between.
+    fn after(&self, have: u64) -> &[u8] {
+        have.checked_sub(self.before)
+            .and_then(|skip| usize::try_from(skip).ok())
+            .and_then(|skip| self.bytes.get(skip..))
+            .unwrap_or_default()
+    }
+
+    /// Removes it once all of it is in the recovered file of `have` bytes; else sets it aside.
+    fn drop_or_set_aside(&self, folder: &Folder, name: &str, have: u64) -> Result<()> {
+        let file = format!("{name}{}", names::TAIL);
+        let end = self.before.saturating_add(self.bytes.len() as u64);
+        if !self.there {
+            Ok(())
+        } else if !self.bytes.is_empty() && end <= have {
+            folder.remove(&file)?;
+            folder.sync()
+        } else {
+            folder.rename(&file, &format!("{name}-tail{}", names::UNREADABLE))
         }
     }
 }
@@ -346,6 +432,93 @@ mod tests {
         f.unlocked.recover(&other, now()).unwrap();
         let recovered = f.unlocked.recover(&id, now()).unwrap();
         assert_eq!(recovered.files[0].bytes, 3 * 65_536);
+    }
+
+    /// A session whose writer died after `audio`, with its tail kept at `kept` bytes.
+    fn died_with_tail(f: &Fixture, random: u128, audio: &[u8], kept: usize) -> SessionId {
+        let session = f.vault.begin(id(random), beginning()).unwrap();
+        let mut stream = session.stream("audio.flac").unwrap();
+        stream.write_all(&audio[..kept]).unwrap();
+        stream.keep_tail().unwrap();
+        for chunk in audio[kept..].chunks(777) {
+            stream.write_all(chunk).unwrap();
+        }
+        session.id()
+    }
+
+    #[test]
+    fn what_waited_in_memory_is_recovered_from_its_tail() {
+        let f = Fixture::new();
+        let audio = noise(300_000);
+        for (random, kept, length) in [
+            (1, 1, 1),
+            (2, 1_000, 2_000),
+            (3, 65_536, 65_536),
+            (4, 65_537, 65_537),
+            (5, 100_000, 100_500),
+            (6, 131_072, 131_073),
+            // The part has outgrown the tail.
+            (7, 100_000, 250_000),
+            (8, 0, 70_000),
+        ] {
+            let id = died_with_tail(&f, random, &audio[..length], kept);
+            let on_disk = length.saturating_sub(1) / 65_536 * 65_536;
+            let recovered = f.unlocked.recover(&id, now()).unwrap();
+            assert_eq!(
+                recovered.files[0].bytes,
+                kept.max(on_disk) as u64,
+                "{kept} {length}"
+            );
+            let session = f.unlocked.session(&id).unwrap();
+            let read = session.read("audio.flac", 1 << 20).unwrap();
+            assert_eq!(read[..], audio[..kept.max(on_disk)]);
+            assert!(f.unlocked.check(&id).unwrap().sound());
+            let folder = f.folder(&id);
+            assert!(!folder.join("audio.flac.age.tail").exists());
+            assert!(!folder.join("audio.flac-tail.age.unreadable").exists());
+        }
+    }
+
+    #[test]
+    fn a_tail_behind_a_hole_or_of_another_key_is_set_aside_and_not_joined() {
+        let f = Fixture::new();
+        let audio = noise(200_000);
+        let holed = died_with_tail(&f, 1, &audio, 190_000);
+        let part = f.folder(&holed).join("audio.flac.age.part");
+        let file = std::fs::OpenOptions::new().write(true).open(part).unwrap();
+        file.set_len(70_000).unwrap();
+        let other = died_with_tail(&f, 2, &audio, 190_000);
+        let foreign = died_with_tail(&f, 3, &audio, 190_000);
+        let tail = "audio.flac.age.tail";
+        std::fs::copy(f.folder(&foreign).join(tail), f.folder(&other).join(tail)).unwrap();
+        let huge = died_with_tail(&f, 4, &audio, 190_000);
+        std::fs::write(f.folder(&huge).join(tail), vec![7; 1 << 20]).unwrap();
+        for (id, bytes) in [(holed, 65_536), (other, 196_608), (huge, 196_608)] {
+            let recovered = f.unlocked.recover(&id, now()).unwrap();
+            assert_eq!(recovered.files[0].bytes, bytes);
+            let folder = f.folder(&id);
+            assert!(folder.join("audio.flac-tail.age.unreadable").exists());
+            assert!(f.unlocked.check(&id).unwrap().sound());
+        }
+    }
+
+    #[test]
+    fn a_finished_stream_leaves_no_tail() {
+        let f = Fixture::new();
+        let session = f.vault.begin(id(1), beginning()).unwrap();
+        let mut stream = session.stream("audio.flac").unwrap();
+        stream.write_all(&noise(1_000)).unwrap();
+        stream.keep_tail().unwrap();
+        let tail = f.folder(&id(1)).join("audio.flac.age.tail");
+        let first = std::fs::read(&tail).unwrap();
+        stream.keep_tail().unwrap();
+        assert_eq!(
+            std::fs::read(&tail).unwrap(),
+            first,
+            "nothing new, nothing written"
+        );
+        stream.finish().unwrap();
+        assert!(!tail.exists());
     }
 
     #[test]

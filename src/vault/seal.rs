@@ -2,7 +2,8 @@
 //!
 //! **Call [`SealedWriter::finish`].** Dropped before that, the file stays as `NAME.age.part`, which
 //! is what recovery reads. age keeps the last 64 KiB in memory until more comes or the file is
-//! finished: [`SealedWriter::sync`] makes durable everything before them.
+//! finished: [`SealedWriter::sync`] makes durable everything before them, and
+//! [`SealedWriter::keep_tail`] these.
 //!
 //! Refuses to go on after a failed write: a sealed stream with a hole in it opens only up to the
 //! hole, so everything written later would be lost without a word.
@@ -13,9 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use age::stream::StreamWriter;
-use age::{Encryptor, Recipient};
+use age::{Encryptor, Recipient, x25519};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::folder::Folder;
 use super::lock::Lock;
@@ -236,6 +238,35 @@ pub struct SealedWriter {
     name: String,
     ledger: Ledger,
     lock: Arc<Lock>,
+    recipient: x25519::Recipient,
+    waiting: Waiting,
+}
+
+/// age's block: what is sealed and written at once.
+pub(super) const BLOCK: usize = 64 * 1024;
+
+/// What age still keeps in memory, as plain bytes.
+#[derive(Default)]
+struct Waiting {
+    /// Plain bytes before `bytes`, all of them handed to the system.
+    before: u64,
+    bytes: Zeroizing<Vec<u8>>,
+    /// Plain bytes that the last [`SealedWriter::keep_tail`] covered.
+    kept: u64,
+}
+
+impl Waiting {
+    fn take(&mut self, written: &[u8]) {
+        self.bytes.extend_from_slice(written);
+        // A full block is written when more comes: the last one is sealed in another way.
+        let whole = self.bytes.len().saturating_sub(1) / BLOCK * BLOCK;
+        self.bytes.drain(..whole);
+        self.before += whole as u64;
+    }
+
+    fn end(&self) -> u64 {
+        self.before + self.bytes.len() as u64
+    }
 }
 
 impl std::fmt::Debug for SealedWriter {
@@ -252,7 +283,7 @@ impl SealedWriter {
         folder: &Arc<Folder>,
         lock: &Arc<Lock>,
         ledger: &Ledger,
-        recipient: &dyn Recipient,
+        recipient: &x25519::Recipient,
         name: &str,
     ) -> Result<Self> {
         names::check_free(name)?;
@@ -279,6 +310,8 @@ impl SealedWriter {
             name: name.to_owned(),
             ledger: Arc::clone(ledger),
             lock: Arc::clone(lock),
+            recipient: recipient.clone(),
+            waiting: Waiting::default(),
         })
     }
 
@@ -298,6 +331,28 @@ impl SealedWriter {
             self.seal.fail(e);
         }
         self.check()
+    }
+
+    /// Seals what waits in memory into a small file of its own (`NAME.age.tail`), which recovery
+    /// puts behind the part: for streams that take long to fill age's block. Call it every two
+    /// seconds, after [`SealedWriter::sync`].
+    ///
+    /// # Errors
+    /// [`Kind::Disk`]; the stream itself goes on.
+    pub fn keep_tail(&mut self) -> Result<()> {
+        self.check()?;
+        if self.waiting.end() == self.waiting.kept {
+            return Ok(());
+        }
+        let mut plain = Zeroizing::new(Vec::with_capacity(8 + self.waiting.bytes.len()));
+        plain.extend_from_slice(&self.waiting.before.to_le_bytes());
+        plain.extend_from_slice(&self.waiting.bytes);
+        let sealed = to_vec(&self.recipient, &plain)?;
+        let tail = format!("{}{}", self.name, names::TAIL);
+        let passing = format!("{}{}", self.name, names::NEW);
+        self.folder.replace_bytes(&tail, &passing, &sealed)?;
+        self.waiting.kept = self.waiting.end();
+        Ok(())
     }
 
     /// The failure that ended this file, if one did: the writer may sit under an encoder that
@@ -345,6 +400,8 @@ impl SealedWriter {
             }
         };
         self.folder.rename(&part, &names::sealed(&self.name))?;
+        // Whole now: nothing waits any more. One that is left is removed by recovery.
+        let _ = self.folder.remove(&format!("{}{}", self.name, names::TAIL));
         enter(&self.ledger, &self.name, &digest);
         // Held until the name is in place.
         drop(self.lock);
@@ -354,7 +411,9 @@ impl SealedWriter {
 
 impl Write for SealedWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.seal.write(buf)
+        let written = self.seal.write(buf)?;
+        self.waiting.take(&buf[..written]);
+        Ok(written)
     }
 
     /// Does nothing: age writes whole blocks of 64 KiB. See [`SealedWriter::sync`].

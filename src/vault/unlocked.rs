@@ -177,7 +177,8 @@ impl Unlocked {
             let ours = matches!(entry.name.as_str(), names::KEY | names::LOCK)
                 || name == names::MANIFEST
                 || name == names::BEGUN
-                || entry.name.ends_with(names::UNREADABLE);
+                || entry.name.ends_with(names::UNREADABLE)
+                || entry.name.ends_with(names::TAIL);
             let listed = entry.is_file && manifest.files.contains_key(name);
             if !ours && !listed {
                 files.push(FileCheck {

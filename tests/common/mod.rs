@@ -3,3 +3,5 @@
 
 pub mod desk;
 pub mod pulse;
+pub mod recorder;
+pub mod tmux;

@@ -89,6 +89,24 @@ impl Pulse {
         command
     }
 
+    /// Runs `pactl` and returns what it printed.
+    pub fn pactl(&self, arguments: &[&str]) -> String {
+        let output = self
+            .command("pactl")
+            .args(arguments)
+            .output()
+            .expect("pactl cannot be started: install pulseaudio-utils");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let server = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(server, signal).expect("a signal");
+    }
+
     /// A folder that goes when the server goes.
     pub fn dir(&self) -> &Path {
         self.dir.path()

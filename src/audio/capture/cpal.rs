@@ -20,11 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One input device.
 pub struct CpalSource {
+    /// Holds the connection to the sound server: a new one cannot be made once shut in.
+    host: cpal::Host,
     device: cpal::Device,
     name: String,
     id: String,
     spec: Spec,
     format: SampleFormat,
+    /// Whether it was opened before.
+    opened: bool,
 }
 
 fn host() -> cpal::Host {
@@ -97,10 +101,22 @@ impl CpalSource {
         Ok(CpalSource {
             name: plain_name(&device),
             id: id(&device),
+            host,
             device,
             spec,
             format,
+            opened: false,
         })
+    }
+
+    /// Opens the same device again after it went away; none while it is not there. Needs no new
+    /// connection. May take seconds, and for ever with a server that hangs: call it on a thread
+    /// of its own.
+    #[must_use]
+    pub fn again(&mut self) -> Option<CaptureStream> {
+        let mut all = self.host.input_devices().ok()?;
+        self.device = all.find(|device| id(device) == self.id)?;
+        self.start().ok()
     }
 
     /// The stable id, as [`crate::audio::devices::list`] gives it.
@@ -229,6 +245,11 @@ impl CaptureSource for CpalSource {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        #[cfg(target_os = "linux")]
+        if self.id.starts_with("pulseaudio:") && !self.opened {
+            stream.witness = super::witness::Witness::begin();
+        }
+        self.opened = true;
         stream.look();
         Ok(stream)
     }

@@ -11,6 +11,8 @@
 mod cpal;
 mod feed;
 mod file;
+#[cfg(target_os = "linux")]
+mod witness;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,6 +85,8 @@ pub struct CaptureStream {
     callbacks_seen: u64,
     last_callback: Instant,
     keep: Option<Box<dyn Send>>,
+    #[cfg(target_os = "linux")]
+    witness: Option<witness::Witness>,
 }
 
 impl CaptureStream {
@@ -105,6 +109,8 @@ impl CaptureStream {
             callbacks_seen: 0,
             last_callback: Instant::now(),
             keep: None,
+            #[cfg(target_os = "linux")]
+            witness: None,
         };
         (feed::Feed::new(to, to_lost, counters), stream)
     }
@@ -233,6 +239,26 @@ impl CaptureStream {
     #[must_use]
     pub fn complaints(&self) -> (u64, Option<Complaint>) {
         self.counters.complaints()
+    }
+
+    /// Where the sound comes from now, as the sound server says: none when it cannot be asked, then
+    /// the name of another device if the server moved the stream there.
+    #[must_use]
+    pub fn moved_to(&self) -> Option<Option<String>> {
+        #[cfg(target_os = "linux")]
+        return self.witness.as_ref()?.moved_to();
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    /// Takes the place of a stream of the same device that broke off: what watches over the device
+    /// goes on. What was left in the old one is gone.
+    pub fn replaces(&mut self, old: &mut CaptureStream) {
+        #[cfg(target_os = "linux")]
+        {
+            self.witness = old.witness.take();
+        }
+        old.stop();
     }
 
     /// Stops capturing. What is in the ring can still be read.

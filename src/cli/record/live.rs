@@ -8,9 +8,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Spoilt};
+use super::watchdog::{Place, Seen, Trouble, Watchdog};
 use crate::audio::capture::{CaptureStream, Complaint};
 use crate::audio::levels::{Level, Meter};
 use crate::audio::{Frames, Spec};
@@ -21,21 +23,29 @@ use crate::{Error, Kind, Result};
 pub struct Patience {
     /// After this it is told.
     pub tell: Duration,
-    /// After this the recording ends.
+    /// After this the device is taken for gone.
     pub give_up: Duration,
+    /// For so long a device that is gone is waited for before the recording ends.
+    pub come_back: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
         Patience {
-            tell: Duration::from_secs(2),
+            tell: Duration::from_millis(1_500),
             give_up: Duration::from_secs(8),
+            come_back: Duration::ZERO,
         }
     }
 }
 
 /// What is left to come after the source was told to stop comes within this.
 const DRAIN: Duration = Duration::from_millis(500);
+/// After going back on the record so much more is left out: sound that was on its way meanwhile
+/// was said off the record.
+const GUARD: Duration = Duration::from_millis(300);
+/// How often the watchdog looks.
+const PATROL: Duration = Duration::from_millis(100);
 /// At most so many marks are kept: a device that complains all day must not fill memory.
 const MARKS: usize = 1_000;
 
@@ -51,14 +61,14 @@ pub enum End {
 }
 
 /// Something to tell the person at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The device has given nothing for a while.
-    Stalled,
+    /// What the watchdog found.
+    Trouble(Trouble),
     /// The system says that the device is gone.
     Gone,
-    /// Sound comes again.
-    Back,
+    /// A device that was gone is there again, after so much time.
+    Returned(Duration),
     /// The system put another device in its place.
     Changed,
     /// The device lost sound by itself.
@@ -76,9 +86,24 @@ pub struct Watch {
     pub gaps: Vec<(f64, f64)>,
     /// Places where the device stalled or lost an unknown length, in seconds, with the reason.
     pub marks: Vec<(f64, &'static str)>,
+    /// Stretches without the device, filled with silence, as start and length in seconds.
+    pub away: Vec<(f64, f64)>,
+    /// Stretches off the record, start and end in seconds; no end while it lasts.
+    pub off_record: Vec<(f64, Option<f64>)>,
+    /// How well the two people are held apart, in dB, once both have spoken.
+    pub separation_db: Option<f32>,
+    /// Whether nothing comes from the device.
+    pub waiting: bool,
+    /// How long the disk will last: told by whoever writes.
+    pub left: Option<Duration>,
+    /// How much of the set length is left: told by whoever counts.
+    pub to_go: Option<Duration>,
     /// Why it ended, once it did.
     pub end: Option<End>,
 }
+
+/// Begins to open the device again and again on a thread of its own; what it sends is the stream.
+pub type Reopen<'a> = Box<dyn FnMut() -> Option<Receiver<CaptureStream>> + 'a>;
 
 /// Two channels of a capture.
 pub struct Live<'a> {
@@ -93,7 +118,26 @@ pub struct Live<'a> {
     /// Frames handed out.
     position: u64,
     complaints: u64,
-    troubled: bool,
+    gone: bool,
+    /// Becomes true when the person goes off the record.
+    off: Arc<AtomicBool>,
+    /// Whether nothing is kept; then up to which frame, once that is known.
+    silenced: bool,
+    silenced_to: Option<u64>,
+    silenced_at: Instant,
+    /// Opens the device again, once it is gone.
+    reopen: Option<Reopen<'a>>,
+    coming: Option<Receiver<CaptureStream>>,
+    /// Frames before the first of the stream that runs now.
+    base: u64,
+    /// Frames of silence for the time without the device, still to be given.
+    owed: u64,
+    /// What earlier streams lost.
+    lost_before: Vec<(f64, f64)>,
+    dog: Watchdog,
+    begun: Clocks,
+    patrolled: Instant,
+    spoken: Instant,
     watch: Rc<RefCell<Watch>>,
 }
 
@@ -122,9 +166,33 @@ impl<'a> Live<'a> {
             raw: Vec::new(),
             position: 0,
             complaints: 0,
-            troubled: false,
+            gone: false,
+            off: Arc::default(),
+            silenced: false,
+            silenced_to: None,
+            silenced_at: Instant::now(),
+            reopen: None,
+            coming: None,
+            base: 0,
+            owed: 0,
+            lost_before: Vec::new(),
+            dog: Watchdog::new(patience.tell),
+            begun: Clocks::now(),
+            patrolled: Instant::now(),
+            spoken: Instant::now(),
             watch: Rc::default(),
         })
+    }
+
+    /// What opens the device again after it went away.
+    pub fn reopen_by(&mut self, reopen: Reopen<'a>) {
+        self.reopen = Some(reopen);
+    }
+
+    /// The flag by which the person goes off the record, and on it again.
+    #[must_use]
+    pub fn off_switch(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.off)
     }
 
     /// What is known while recording.
@@ -150,15 +218,177 @@ impl<'a> Live<'a> {
         {
             let mut watch = self.watch.borrow_mut();
             watch.levels = self.meter.take();
-            watch.gaps = self
-                .stream
-                .gaps()
-                .iter()
-                .map(|gap| (gap.at_frame as f64 / rate, gap.frames as f64 / rate))
-                .collect();
+            watch.gaps.clone_from(&self.lost_before);
+            watch.gaps.extend(self.lost(rate));
+        }
+        if self.silenced {
+            return;
         }
         for spoilt in self.judge.push(picked) {
             (self.tell)(Notice::Spoilt(spoilt));
+        }
+        if self.judge.spoken() {
+            self.spoken = Instant::now();
+        }
+        self.watch.borrow_mut().separation_db = self.judge.separation_db();
+    }
+
+    /// What the stream that runs now has lost.
+    fn lost(&self, rate: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.stream.gaps().iter().map(move |gap| {
+            let at = (self.base + gap.at_frame) as f64;
+            (at / rate, gap.frames as f64 / rate)
+        })
+    }
+
+    /// Frames that the device has given, on the session's timeline.
+    fn given(&self) -> u64 {
+        self.base + self.stream.frames_given()
+    }
+
+    /// Waits for a device that is gone; false once it is no use to wait any longer.
+    fn wait_for_device(&mut self) -> bool {
+        let away = self.stream.quiet_for();
+        if self.patience.come_back.is_zero() || away > self.patience.come_back {
+            return false;
+        }
+        if self.coming.is_none() {
+            let Some(reopen) = &mut self.reopen else {
+                return false;
+            };
+            self.coming = reopen();
+            self.watch.borrow_mut().waiting = true;
+            if !self.gone && !self.dog.stalled() {
+                (self.tell)(Notice::Gone);
+            }
+            self.gone = true;
+        }
+        let Some(coming) = &self.coming else {
+            return false;
+        };
+        match coming.recv_timeout(Duration::from_millis(50)) {
+            Ok(stream) => self.resume(stream),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// Goes on with a new stream of the same device; the time without it becomes silence.
+    fn resume(&mut self, mut stream: CaptureStream) {
+        self.coming = None;
+        let rate = f64::from(self.stream.spec().sample_rate);
+        let heard = stream.frames_given() as f64 / rate;
+        let away = (self.stream.quiet_for().as_secs_f64() - heard).max(0.0);
+        let lost: Vec<(f64, f64)> = self.lost(rate).collect();
+        self.lost_before.extend(lost);
+        stream.replaces(&mut self.stream);
+        self.stream = stream;
+        self.complaints = self.stream.complaints().0;
+        self.owed = (away * rate).round() as u64;
+        self.base = self.position + self.owed;
+        self.gone = false;
+        {
+            let mut watch = self.watch.borrow_mut();
+            watch.waiting = false;
+            if watch.away.len() < MARKS {
+                watch.away.push((self.position as f64 / rate, away));
+            }
+        }
+        self.dog.renewed();
+        (self.tell)(Notice::Returned(Duration::from_secs_f64(away)));
+    }
+
+    /// How many of the next `there` frames are of one kind, and whether they are to be kept.
+    fn on_record(&mut self, there: u64) -> (u64, bool) {
+        let off = self.off.load(Ordering::Relaxed);
+        let now = self.seconds();
+        match (off, self.silenced) {
+            (true, false) => {
+                self.silenced = true;
+                self.silenced_at = Instant::now();
+                self.silenced_to = None;
+                let mut watch = self.watch.borrow_mut();
+                if watch.off_record.len() < MARKS {
+                    watch.off_record.push((now, None));
+                }
+            }
+            // Off the record again before it was on.
+            (true, true) => self.silenced_to = None,
+            (false, true) if self.silenced_to.is_none() => {
+                // Everything that the device had heard by now was said off the record.
+                let rate = f64::from(self.stream.spec().sample_rate);
+                let guard = (GUARD.as_secs_f64() * rate) as u64;
+                let heard = self.given().max(self.position);
+                self.silenced_to = Some(heard + guard);
+            }
+            _ => {}
+        }
+        match (self.silenced, self.silenced_to) {
+            (true, Some(to)) if self.position >= to => {
+                self.silenced = false;
+                self.spoken = Instant::now();
+                if let Some(last) = self.watch.borrow_mut().off_record.last_mut() {
+                    last.1.get_or_insert(now);
+                }
+                (there, true)
+            }
+            (true, Some(to)) => (there.min(to - self.position), false),
+            (silenced, _) => (there, !silenced),
+        }
+    }
+
+    /// Lets the watchdog look, when it is time.
+    fn patrol(&mut self) {
+        // Sound that comes again is told before it is handed on.
+        let back = self.dog.stalled() && !self.raw.is_empty();
+        let due = back || self.patrolled.elapsed() >= PATROL;
+        if !due || self.watch.borrow().end.is_some() {
+            return;
+        }
+        self.patrolled = Instant::now();
+        let clocks = Clocks::now();
+        let seen = {
+            let watch = self.watch.borrow();
+            Seen {
+                awake: clocks.awake.saturating_sub(self.begun.awake),
+                passed: clocks.passed.saturating_sub(self.begun.passed),
+                given: self.given() as f64 / f64::from(self.stream.spec().sample_rate),
+                // While there is sound to be read, it is this side that was held up.
+                quiet: if self.raw.is_empty() {
+                    self.stream.quiet_for()
+                } else {
+                    Duration::ZERO
+                },
+                place: match self.stream.moved_to() {
+                    None => Place::Unknown,
+                    Some(None) => Place::Same,
+                    Some(Some(name)) => Place::Moved(name),
+                },
+                left: watch.left,
+                unspoken: self.spoken.elapsed(),
+                off: self.silenced.then(|| self.silenced_at.elapsed()),
+                to_go: watch.to_go,
+            }
+        };
+        for trouble in self.dog.look(&seen) {
+            match &trouble {
+                Trouble::Stalled => {
+                    self.watch.borrow_mut().waiting = true;
+                    if self.gone {
+                        continue;
+                    }
+                }
+                Trouble::Back => {
+                    self.watch.borrow_mut().waiting = false;
+                    self.gone = false;
+                    self.mark("device-stalled");
+                }
+                Trouble::Moved(_) => self.mark("device-changed"),
+                Trouble::Slept(_) => self.mark("machine-slept"),
+                _ => {}
+            }
+            (self.tell)(Notice::Trouble(trouble));
         }
     }
 
@@ -170,8 +400,8 @@ impl<'a> Live<'a> {
         }
         self.complaints = count;
         match last {
-            Some(Complaint::Gone) if !self.troubled => {
-                self.troubled = true;
+            Some(Complaint::Gone) if !self.gone && !self.dog.stalled() => {
+                self.gone = true;
                 (self.tell)(Notice::Gone);
             }
             Some(Complaint::Changed) => {
@@ -193,6 +423,33 @@ impl<'a> Live<'a> {
         self.watch.borrow_mut().end.get_or_insert(end);
         self.stream.stop();
     }
+}
+
+/// Both of the machine's clocks since it started.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    awake: Duration,
+    passed: Duration,
+}
+
+impl Clocks {
+    fn now() -> Clocks {
+        let awake = clock(rustix::time::ClockId::Monotonic);
+        // Where there is no clock that counts sleep, none is seen.
+        #[cfg(target_os = "linux")]
+        let passed = clock(rustix::time::ClockId::Boottime);
+        #[cfg(not(target_os = "linux"))]
+        let passed = awake;
+        Clocks { awake, passed }
+    }
+}
+
+fn clock(id: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(id);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 const OVERRUN: &str = "device-overrun";
@@ -244,6 +501,13 @@ impl Frames for Live<'_> {
     fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
         let width = usize::from(self.stream.spec().channels);
         loop {
+            if self.owed > 0 && self.raw.is_empty() {
+                let silence = self.owed.min(max_frames as u64);
+                into.resize(into.len() + silence as usize * 2, 0.0);
+                self.owed -= silence;
+                self.position += silence;
+                return Ok(silence as usize);
+            }
             if self.raw.is_empty() {
                 if self.stop.load(Ordering::Relaxed) {
                     self.end(End::Asked);
@@ -251,22 +515,36 @@ impl Frames for Live<'_> {
                 self.listen_to_complaints();
                 self.stream.read(&mut self.raw);
             }
+            self.patrol();
             let there = (self.raw.len() / width).min(max_frames);
             if there > 0 {
-                if self.troubled && self.watch.borrow().end.is_none() {
-                    self.troubled = false;
-                    self.mark("device-stalled");
-                    (self.tell)(Notice::Back);
+                if self.coming.take().is_some() {
+                    // It came back by itself: the new stream, should there be one, is let go.
+                    self.gone = false;
+                    self.watch.borrow_mut().waiting = false;
                 }
-                let picked: Vec<f32> = self.raw[..there * width]
+                let (there, kept) = self.on_record(there as u64);
+                let there = there as usize;
+                let mut picked: Vec<f32> = self.raw[..there * width]
                     .chunks_exact(width)
                     .flat_map(|frame| self.picked.map(|channel| frame[channel]))
                     .collect();
                 self.raw.drain(..there * width);
-                self.position += there as u64;
                 self.observe(&picked);
+                self.position += there as u64;
+                if !kept {
+                    picked.fill(0.0);
+                }
                 into.extend_from_slice(&picked);
                 return Ok(there);
+            }
+            let ended = self.watch.borrow().end;
+            let gone = self.stream.ended() && self.stream.complaints().0 > 0;
+            let quiet = self.stream.quiet_for();
+            let told = self.gone && quiet > self.patience.tell;
+            let lost = gone || told || quiet > self.patience.give_up;
+            if lost && ended.is_none() && self.wait_for_device() {
+                continue;
             }
             if self.stream.ended() {
                 let sound = self.stream.complaints().0 == 0;
@@ -274,16 +552,12 @@ impl Frames for Live<'_> {
                 return Ok(0);
             }
             let quiet = self.stream.quiet_for();
-            let ended = self.watch.borrow().end;
             if ended.is_some() {
                 if quiet > DRAIN {
                     return Ok(0);
                 }
             } else if quiet > self.patience.give_up {
                 self.end(End::Device);
-            } else if quiet > self.patience.tell && !self.troubled {
-                self.troubled = true;
-                (self.tell)(Notice::Stalled);
             }
             self.stream.wait(Duration::from_millis(100));
         }

@@ -14,6 +14,7 @@ const RATE: u32 = 48_000;
 const SHORT: Patience = Patience {
     tell: Duration::from_millis(150),
     give_up: Duration::from_millis(1_500),
+    come_back: Duration::ZERO,
 };
 
 type Told = Rc<RefCell<Vec<Notice>>>;
@@ -164,7 +165,13 @@ fn a_device_that_stalls_is_told_marked_and_waited_for() {
     let (mut live, told) = live(stalls(400), (2, 3));
     let mut heard = Vec::new();
     while live.read(&mut heard, 4_800).unwrap() > 0 {}
-    assert_eq!(*told.borrow(), [Notice::Stalled, Notice::Back]);
+    assert_eq!(
+        *told.borrow(),
+        [
+            Notice::Trouble(Trouble::Stalled),
+            Notice::Trouble(Trouble::Back)
+        ]
+    );
     assert_eq!(heard.len(), RATE as usize * 2, "nothing of it is missing");
     let watch = live.watch();
     assert_eq!(watch.borrow().end, Some(End::Source));
@@ -176,7 +183,7 @@ fn a_device_that_stays_dead_ends_the_recording_and_keeps_what_came() {
     let (mut live, told) = live(stalls(2_000), (2, 3));
     let mut heard = Vec::new();
     while live.read(&mut heard, 4_800).unwrap() > 0 {}
-    assert_eq!(*told.borrow(), [Notice::Stalled]);
+    assert_eq!(*told.borrow(), [Notice::Trouble(Trouble::Stalled)]);
     assert_eq!(live.watch().borrow().end, Some(End::Device));
     assert_eq!(heard.len(), RATE as usize);
 }
@@ -227,4 +234,157 @@ fn channels_that_are_not_there_are_refused() {
     assert_eq!(refused(2, 0, 1).kind(), Kind::Audio);
     assert_eq!(refused(2, 1, 3).kind(), Kind::Audio);
     assert!(check_channels(spec(8), 7, 2).is_ok());
+}
+
+#[test]
+fn what_is_said_off_the_record_is_silence_from_the_key_to_after_the_key() {
+    // A ramp: every sample tells when it was.
+    let frames = RATE as usize * 6;
+    let sound: Vec<f32> = (0..frames)
+        .flat_map(|i| [0.1 + i as f32 / 1e6, 0.1 + i as f32 / 1e6])
+        .collect();
+    let (mut live, _) = live(Memory::new(sound, RATE, 2), (1, 2));
+    let off = live.off_switch();
+    let watch = live.watch();
+    let mut heard = Vec::new();
+    let mut block = |live: &mut Live<'_>, seconds: f64| {
+        let until = heard.len() + (seconds * f64::from(RATE)) as usize * 2;
+        while heard.len() < until && live.read(&mut heard, 480).unwrap() > 0 {}
+        heard.len() / 2
+    };
+    let first = block(&mut live, 1.0);
+    off.store(true, Ordering::SeqCst);
+    let second = block(&mut live, 1.0);
+    assert_eq!(watch.borrow().off_record, [(first as f64 / 48_000.0, None)]);
+    // What the device has given by now was said off the record, however late it is read.
+    let said = live.stream.frames_given();
+    off.store(false, Ordering::SeqCst);
+    block(&mut live, 30.0);
+    assert_eq!(heard.len() / 2, frames, "time goes on");
+    let (from, to) = {
+        let watch = watch.borrow();
+        assert_eq!(watch.off_record.len(), 1);
+        (watch.off_record[0].0, watch.off_record[0].1.unwrap_or(6.0))
+    };
+    let (from, to) = (
+        (from * 48_000.0).round() as usize,
+        (to * 48_000.0).round() as usize,
+    );
+    assert_eq!(from, first);
+    assert!(to >= second && to as u64 >= said.min(frames as u64));
+    assert!(heard[..from * 2].iter().all(|s| *s >= 0.1));
+    assert!(heard[from * 2..to * 2].iter().all(|s| *s == 0.0));
+    assert!(heard[to * 2..].iter().all(|s| *s >= 0.1));
+}
+
+#[test]
+fn going_off_the_record_again_before_it_was_over_is_one_stretch() {
+    let (mut live, told) = live(
+        Memory::new(three_channels(RATE as usize * 4), RATE, 3),
+        (2, 3),
+    );
+    let off = live.off_switch();
+    let mut heard = Vec::new();
+    for (at, on) in [(10, true), (20, false), (21, true)] {
+        while heard.len() < at * 9_600 {
+            live.read(&mut heard, 4_800).unwrap();
+        }
+        off.store(on, Ordering::SeqCst);
+    }
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(live.watch().borrow().off_record, [(1.0, None)]);
+    assert!(heard[96_000..].iter().all(|s| *s == 0.0));
+    assert_eq!(
+        *told.borrow(),
+        [],
+        "silence that is asked for is no dead microphone"
+    );
+}
+
+/// Gives its sound, then breaks as a device does that is unplugged.
+struct Unplugged(Memory);
+
+impl Frames for Unplugged {
+    fn spec(&self) -> Spec {
+        self.0.spec()
+    }
+    fn read(&mut self, into: &mut Vec<f32>, most: usize) -> Result<usize> {
+        match self.0.read(into, most)? {
+            0 => Err(Error::new(Kind::Audio, "gone")),
+            read => Ok(read),
+        }
+    }
+}
+
+fn opened(from: impl Frames + Send + 'static) -> CaptureStream {
+    FileSource::new("file", Box::new(from), Pace::AsRead)
+        .start()
+        .unwrap()
+}
+
+#[test]
+fn a_device_that_comes_back_goes_on_after_silence_as_long_as_it_was_away() {
+    let half = RATE as usize / 2;
+    let told = Told::default();
+    let into = Rc::clone(&told);
+    let first = opened(Unplugged(Memory::new(three_channels(half), RATE, 3)));
+    let patience = Patience {
+        come_back: Duration::from_secs(20),
+        ..SHORT
+    };
+    let tell = Box::new(move |notice| into.borrow_mut().push(notice));
+    let mut live = Live::new(first, (2, 3), Arc::default(), patience, tell).unwrap();
+    live.reopen_by(Box::new(|| {
+        let (give, coming) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(700));
+            let sound = Memory::new(three_channels(RATE as usize), RATE, 3);
+            let _ = give.send(opened(sound));
+        });
+        Some(coming)
+    }));
+    let mut heard = Vec::new();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    let watch = live.watch();
+    assert_eq!(watch.borrow().end, Some(End::Source));
+    assert_eq!(watch.borrow().away.len(), 1);
+    let (start, length) = watch.borrow().away[0];
+    assert_eq!(start, 0.5);
+    // The new stream's first sound was heard while it was still being opened.
+    assert!(length < 5.0, "{length}");
+    let silent = (length * f64::from(RATE)).round() as usize;
+    assert_eq!(heard.len() / 2, half + silent + RATE as usize);
+    assert!(
+        heard[half * 2..(half + silent) * 2]
+            .iter()
+            .all(|s| *s == 0.0)
+    );
+    assert!(!watch.borrow().waiting);
+    let told = told.borrow();
+    assert!(told.contains(&Notice::Gone), "{told:?}");
+    assert!(matches!(told.last(), Some(Notice::Returned(_))), "{told:?}");
+}
+
+#[test]
+fn a_device_that_does_not_come_back_ends_the_recording_when_patience_is_over() {
+    let first = opened(Unplugged(Memory::new(three_channels(9_600), RATE, 3)));
+    let patience = Patience {
+        come_back: Duration::from_millis(600),
+        ..SHORT
+    };
+    let mut live = Live::new(first, (2, 3), Arc::default(), patience, Box::new(|_| {})).unwrap();
+    live.reopen_by(Box::new(|| {
+        let (give, coming) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(30));
+            drop(give);
+        });
+        Some(coming)
+    }));
+    let mut heard = Vec::new();
+    let begun = Instant::now();
+    while live.read(&mut heard, 4_800).unwrap() > 0 {}
+    assert_eq!(live.watch().borrow().end, Some(End::Device));
+    assert_eq!(heard.len(), 19_200);
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }

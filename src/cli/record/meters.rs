@@ -1,4 +1,4 @@
-//! Two level meters on one line of stderr.
+//! Two level meters on one line of stderr, or now and then in words where a line is not redrawn.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -67,8 +67,23 @@ impl Meters {
         }
     }
 
-    /// Draws a recording, when it is time, with how long the disk will last.
-    pub fn recording(&mut self, levels: &[Level], sofar: Sofar, left: Option<Duration>) {
+    /// Meters in words, now and then: what a screen reader reads.
+    #[must_use]
+    pub fn in_words(cx: &Context) -> Meters {
+        Meters {
+            redrawn: false,
+            every: TELL,
+            ..Meters::new(cx, TELL)
+        }
+    }
+
+    /// The line of a recording, when it is time, with how long the disk will last.
+    pub fn recording(
+        &mut self,
+        levels: &[Level],
+        sofar: Sofar,
+        left: Option<Duration>,
+    ) -> Option<String> {
         let seconds = sofar.seconds as u64;
         let head = format!(
             "REC {}:{:02}:{:02}",
@@ -78,22 +93,14 @@ impl Meters {
         );
         let left = left.map_or_else(String::new, |left| format!(", {} left", short(left)));
         let tail = format!("{}{left}", terminal::size_in_words(sofar.bytes));
-        self.draw(levels, &head, &tail);
+        self.due(levels, &head, &tail)
     }
 
     /// Takes in new levels and draws them between `head` and `tail`, when it is time.
     pub fn draw(&mut self, levels: &[Level], head: &str, tail: &str) {
-        for (kept, level) in self.loudest.iter_mut().zip(levels) {
-            kept.peak_dbfs = kept.peak_dbfs.max(level.peak_dbfs);
-            kept.rms_dbfs = kept.rms_dbfs.max(level.rms_dbfs);
-            kept.clipped += level.clipped;
-        }
-        let due = self.drawn.elapsed() >= self.every;
-        if self.quiet || !due {
+        let Some(line) = self.due(levels, head, tail) else {
             return;
-        }
-        self.drawn = Instant::now();
-        let line = self.line(head, tail);
+        };
         let mut stderr = std::io::stderr().lock();
         let _ = if self.redrawn {
             write!(stderr, "\r{line}\u{1b}[K")
@@ -101,13 +108,28 @@ impl Meters {
             writeln!(stderr, "{line}")
         };
         let _ = stderr.flush();
+    }
+
+    fn due(&mut self, levels: &[Level], head: &str, tail: &str) -> Option<String> {
+        for (kept, level) in self.loudest.iter_mut().zip(levels) {
+            kept.peak_dbfs = kept.peak_dbfs.max(level.peak_dbfs);
+            kept.rms_dbfs = kept.rms_dbfs.max(level.rms_dbfs);
+            kept.clipped += level.clipped;
+        }
+        let due = self.drawn.elapsed() >= self.every;
+        if self.quiet || !due {
+            return None;
+        }
+        self.drawn = Instant::now();
+        let line = self.line(head, tail);
         self.loudest = [NOTHING; 2];
+        Some(line)
     }
 
     /// Takes the line away, so that words can be said.
     pub fn clear(&self) {
         if self.redrawn && !self.quiet {
-            eprint!("\r\u{1b}[K");
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
         }
     }
 
@@ -115,10 +137,25 @@ impl Meters {
     fn line(&self, head: &str, tail: &str) -> String {
         let mut line = head.to_owned();
         for (name, level) in ["therapist", "client"].iter().zip(&self.loudest) {
-            let _ = write!(line, " {name} {}", meter(level));
+            let _ = match self.redrawn {
+                true => write!(line, " {name} {}", meter(level)),
+                false => write!(line, ", {name} {}", level_in_words(level)),
+            };
         }
-        let _ = write!(line, " {tail}");
+        if !tail.is_empty() {
+            let _ = write!(line, "{} {tail}", if self.redrawn { "" } else { "," });
+        }
         line
+    }
+}
+
+fn level_in_words(level: &Level) -> String {
+    if level.clipped > 0 {
+        "too loud".to_owned()
+    } else if level.peak_dbfs < -90.0 {
+        "no sound".to_owned()
+    } else {
+        format!("{:.0} dBFS", level.peak_dbfs)
     }
 }
 
@@ -167,6 +204,14 @@ mod tests {
         assert!(line.chars().count() < 80, "{line}");
         let line = meters.line("Listening, 118 s more", "");
         assert!(line.chars().count() < 80, "{line}");
+        let meters = Meters {
+            redrawn: false,
+            ..meters
+        };
+        assert_eq!(
+            meters.line("REC 23:59:59", "999.9 MB, 99 h left"),
+            "REC 23:59:59, therapist no sound, client no sound, 999.9 MB, 99 h left"
+        );
     }
 
     #[test]

@@ -3,25 +3,41 @@
 //! Needs public keys only: no passphrase is asked for, and none of what is written can be read by
 //! this process again.
 
+mod journal;
 mod judge;
 mod live;
 mod meters;
+mod screen;
+mod teller;
+mod typed;
+mod view;
+mod watchdog;
+mod words;
 
+use std::io::IsTerminal;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(super) use live::{End, Live, Notice, Patience, check_channels};
 pub(super) use meters::Meters;
+pub(super) use watchdog::Trouble;
 
 use super::begin::{self, Labels};
 use super::microphones::{self, Microphones};
-use super::{Context, sound, terminal};
+use super::{Context, consent, sound, terminal};
 use crate::audio::capture::{CaptureSource, CpalSource};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{GapInfo, Origin, Vault};
+use crate::vault::{GapInfo, NewSession, Origin, State, Vault};
 use crate::{Error, Kind, Result};
-use judge::Spoilt;
+use journal::Journal;
+use screen::{Flags, Screen, Wish};
+use sound::Sofar;
+use teller::Teller;
+use typed::Typed;
+use view::View;
 
 /// Arguments of `undertone record`.
 #[derive(Debug, clap::Args)]
@@ -30,12 +46,20 @@ pub struct RecordArgs {
     microphones: Microphones,
     #[command(flatten)]
     labels: Labels,
+    #[command(flatten)]
+    consent: consent::Given,
     /// Keep the device's own sampling rate instead of 16 kHz
     #[arg(long)]
     native_rate: bool,
     /// End by itself after this long, should you forget
-    #[arg(long, value_name = "MINUTES", default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=1440))]
-    max_minutes: u32,
+    #[arg(long, alias = "max-minutes", value_name = "MINUTES", default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    max_length: u32,
+    /// Wait this long for a device that went away before the recording is ended
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    patience: u64,
+    /// Lines instead of a screen: for screen readers. Typed lines work: p, b WORDS, q
+    #[arg(long)]
+    plain: bool,
 }
 
 /// A recording is not begun without room for this many minutes.
@@ -43,16 +67,19 @@ const LEAST_MINUTES: u64 = 10;
 /// A recording is ended with less free disk than this, in bytes, while it still can be ended well.
 const LEAST_TO_GO_ON: u64 = 20_000_000;
 /// The disk is looked at this often.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the command: prints the session's id.
 ///
 /// # Errors
-/// [`Kind::Audio`] without a usable device, or when it went away while recording: what was
-/// recorded until then is a whole session. [`Kind::Disk`] when the disk is or becomes full.
+/// [`Kind::Consent`] without the client's. [`Kind::Audio`] without a usable device, or when it
+/// went away while recording: what was recorded until then is a whole session. [`Kind::Disk`] when
+/// the disk is or becomes full.
 pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     check_disk(&vault, SPEECH_RATE)?;
+    let consent = consent::for_recording(&args.consent, cx)?;
+    tell_interrupted(&vault, cx);
     microphones::shut_in(cx);
     let Microphones {
         device,
@@ -65,15 +92,36 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     if args.native_rate {
         check_disk(&vault, source.spec().sample_rate)?;
     }
-    let mut meters = Meters::new(cx, meters::TELL);
-    let warn = warner(cx, [*therapist, *client]);
-    let live = Live::new(
-        source.start()?,
+    let view = Arc::new(Mutex::new(View::new(&device)));
+    let drawn = !args.plain && can_draw(cx);
+    // Ctrl-Z would stop the recording without a word.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::default());
+    let teller = Teller::begin();
+    let stream = source.start()?;
+    let mut live = Live::new(
+        stream,
         (*therapist, *client),
-        std::sync::Arc::clone(cx.cancel()),
-        Patience::default(),
-        Box::new(warn),
+        Arc::clone(cx.cancel()),
+        Patience {
+            come_back: Duration::from_secs(args.patience),
+            ..Patience::default()
+        },
+        warner(
+            cx,
+            &teller,
+            [*therapist, *client],
+            drawn.then(|| Arc::clone(&view)),
+        ),
     )?;
+    live.reopen_by(reopener(source));
+    let flags = Flags {
+        stop: Arc::clone(cx.cancel()),
+        off: live.off_switch(),
+    };
+    let screen = match drawn {
+        true => Some(Screen::open(Arc::clone(&view), flags.clone())?),
+        false => None,
+    };
     // The sound flows: from here on no socket, no program, nothing but writing to the vault.
     let _ = lockdown::second();
     let watch = live.watch();
@@ -85,70 +133,67 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         };
     let rate = frames.spec().sample_rate;
     let labels = &args.labels;
-    let session = begin::begin(&vault, labels, Origin::Recorded, Some(&device), rate, cx)?;
+    let origin = Origin::Recorded;
+    let session = begin::begin(
+        &vault,
+        labels,
+        origin,
+        Some(&device),
+        rate,
+        Some(consent),
+        cx,
+    )?;
     let id = session.id();
-    cx.say(&format!(
-        "Recording from {}. Ctrl-C ends it.",
-        terminal::harmless(&device)
-    ));
-    let mut free = vault.free_bytes().ok();
-    let mut looked = Instant::now();
-    let mut disk_full = false;
-    let longest = f64::from(args.max_minutes) * 60.0;
-    let taken = sound::store(&session, &mut *frames, &mut |sofar| {
-        if looked.elapsed() >= LOOK_EVERY {
-            looked = Instant::now();
-            free = vault.free_bytes().ok();
-            disk_full = free.is_some_and(|free| free < LEAST_TO_GO_ON);
+    let typed = match drawn {
+        true => None,
+        false => {
+            let from = terminal::harmless(&device);
+            teller.say(cx, &format!("Recording from {from}. Ctrl-C ends it."));
+            Typed::listen(&flags)
         }
-        if disk_full || sofar.seconds >= longest {
-            cx.cancel()
-                .store(true, std::sync::atomic::Ordering::Relaxed);
-        }
-        let left = free.map(|free| {
-            let room = free.saturating_sub(LEAST_TO_GO_ON);
-            meters::time_left(room, sofar, rate)
-        });
-        meters.recording(&watch.borrow().levels, sofar, left);
-    });
-    meters.clear();
+    };
+    let mut hand = Hand {
+        cx,
+        teller: &teller,
+        watch: &watch,
+        view: &view,
+        journal: Journal::new(&session),
+        screen: screen.as_ref(),
+        typed,
+        meters: Meters::in_words(cx),
+        longest: f64::from(args.max_length) * 60.0,
+        vault: &vault,
+        rate,
+        free: vault.free_bytes().ok(),
+        looked: Instant::now(),
+        disk_full: false,
+    };
+    let taken = sound::store(&session, &mut *frames, &mut |sofar| hand.step(sofar));
+    if let Some(screen) = &screen {
+        screen.close();
+    }
     let taken = taken.map_err(|error| match error.kind() {
         Kind::Disk => error.hint(format!("undertone recover {id}")),
         _ => error,
     })?;
+    hand.follow();
+    let disk_full = hand.disk_full;
+    let moments = hand.journal.moments().clone();
+    drop(hand);
     drop(frames);
-    let mut manifest = session.manifest();
-    manifest.duration_s = Some(taken.seconds);
-    let gaps = gaps(&watch.borrow());
-    manifest.gaps.clone_from(&gaps);
-    session.finish(manifest, cx.now())?;
+    teller.settle();
+    let mut gaps = gaps(&watch.borrow());
+    gaps.extend(moments.gaps(taken.seconds).into_iter().map(|gap| GapInfo {
+        start_s: gap.start,
+        duration_s: gap.duration,
+        reason: gap.reason,
+    }));
+    gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
+    let end = watch.borrow().end;
+    conclude(session, taken, &gaps, &device, cx)?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
-    cx.say(&format!("Recorded and sealed {length}."));
-    let lost: f64 = gaps.iter().map(|gap| gap.duration_s).sum();
-    if lost > 0.0 {
-        let count = gaps.iter().filter(|gap| gap.duration_s > 0.0).count();
-        cx.warn(&format!(
-            "The computer was too busy {}: {lost:.1} s of sound are missing and marked.",
-            if count == 1 {
-                "once".to_owned()
-            } else {
-                format!("{count} times")
-            }
-        ));
-    }
-    if cx.json {
-        cx.print_json(&serde_json::json!({
-            "session": id,
-            "duration_s": taken.seconds,
-            "bytes": taken.bytes,
-            "device": device,
-            "gaps": gaps,
-        }))?;
-    } else {
-        cx.print(&id.to_string())?;
-    }
     // A device never comes to its end by itself.
-    if watch.borrow().end != Some(End::Asked) {
+    if end != Some(End::Asked) {
         return Err(Error::new(
             Kind::Audio,
             format!(
@@ -173,55 +218,213 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// What spoils a session that runs: in words, at once, with a bell.
-fn warner(cx: &Context, channels: [u16; 2]) -> impl FnMut(Notice) + '_ {
-    let line = Meters::new(cx, meters::TELL);
-    move |notice| {
-        line.clear();
-        let mut stderr = std::io::stderr();
-        if std::io::IsTerminal::is_terminal(&stderr) {
-            let _ = std::io::Write::write_all(&mut stderr, b"\x07");
-        }
-        cx.warn(&words(notice, channels));
+/// Opens a device that went away again and again, on a thread: a sound server that hangs must not
+/// hold up the end of the recording.
+fn reopener(source: CpalSource) -> live::Reopen<'static> {
+    let source = Arc::new(Mutex::new(source));
+    Box::new(move || {
+        let source = Arc::clone(&source);
+        let (give, coming) = std::sync::mpsc::channel();
+        std::thread::Builder::new()
+            .name("reopener".to_owned())
+            .spawn(move || {
+                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                loop {
+                    if let Some(stream) = source.again() {
+                        let _ = give.send(stream);
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            })
+            .ok()?;
+        Some(coming)
+    })
+}
+
+/// Writes the manifest and tells what was recorded.
+fn conclude(
+    session: NewSession,
+    taken: Sofar,
+    gaps: &[GapInfo],
+    device: &str,
+    cx: &Context,
+) -> Result<()> {
+    let id = session.id();
+    let mut manifest = session.manifest();
+    manifest.duration_s = Some(taken.seconds);
+    manifest.gaps = gaps.to_vec();
+    session.finish(manifest, cx.now())?;
+    let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
+    cx.say(&format!("Recorded and sealed {length}."));
+    let lost = || gaps.iter().filter(|gap| gap.reason == LOST);
+    let seconds: f64 = lost().map(|gap| gap.duration_s).sum();
+    if seconds > 0.0 {
+        let times = match lost().count() {
+            1 => "once".to_owned(),
+            count => format!("{count} times"),
+        };
+        cx.warn(&format!(
+            "The computer was too busy {times}: {seconds:.1} s of sound are missing and marked."
+        ));
+    }
+    if cx.json {
+        cx.print_json(&serde_json::json!({
+            "session": id,
+            "duration_s": taken.seconds,
+            "bytes": taken.bytes,
+            "device": device,
+            "gaps": gaps,
+        }))
+    } else {
+        cx.print(&id.to_string())
     }
 }
 
-fn words(notice: Notice, channels: [u16; 2]) -> String {
-    let whose = |index: usize| {
-        let who = ["therapist", "client"][index.min(1)];
-        format!(
-            "the {who}'s microphone (channel {})",
-            channels[index.min(1)]
-        )
-    };
-    match notice {
-        Notice::Stalled => "No sound has come from the device for some seconds. Is it plugged in? \
-                            Everything until now is kept; waiting for it."
-            .to_owned(),
-        Notice::Gone => {
-            "The device is gone. Everything until now is kept; waiting for it.".to_owned()
-        }
-        Notice::Back => "Sound comes again. What was said meanwhile may be missing; the place is \
-                         marked."
-            .to_owned(),
-        Notice::Changed => "The sound system closed this device or put another in its place. Look \
-                            whether both levels still move when you speak."
-            .to_owned(),
-        Notice::Overrun => "The device lost some sound by itself; the place is marked.".to_owned(),
-        Notice::Spoilt(Spoilt::Silent(index)) => format!(
-            "Nothing comes from {}. Is it switched on, plugged in and not muted?",
-            whose(index)
-        ),
-        Notice::Spoilt(Spoilt::Clipped(index)) => format!(
-            "Sound is cut off at {}: too loud. Turn its input level down by about 10 dB.",
-            whose(index)
-        ),
-        Notice::Spoilt(Spoilt::Same) => "Both channels carry the same sound, so that it cannot be \
-                                         told who speaks. Choose the device's stereo setting, not \
-                                         mono, or another device."
-            .to_owned(),
+/// An earlier recording that broke off is not forgotten.
+fn tell_interrupted(vault: &Vault, cx: &Context) {
+    let sessions = vault.sessions().unwrap_or_default();
+    if sessions.iter().any(|s| s.state == State::Interrupted) {
+        cx.warn(
+            "An earlier recording was interrupted; what it holds is kept. After this session: \
+             undertone recover",
+        );
     }
 }
+
+/// Whether a screen can be drawn and keys can be read.
+fn can_draw(cx: &Context) -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !cx.quiet && !dumb && terminal::can_be_typed_to() && std::io::stderr().is_terminal()
+}
+
+/// What is done after every block of sound.
+struct Hand<'a> {
+    cx: &'a Context,
+    teller: &'a Teller,
+    watch: &'a std::cell::RefCell<live::Watch>,
+    view: &'a Mutex<View>,
+    journal: Journal<'a>,
+    screen: Option<&'a Screen>,
+    typed: Option<Typed>,
+    meters: Meters,
+    longest: f64,
+    vault: &'a Vault,
+    rate: u32,
+    free: Option<u64>,
+    looked: Instant,
+    disk_full: bool,
+}
+
+impl Hand<'_> {
+    fn step(&mut self, sofar: Sofar) {
+        if self.looked.elapsed() >= LOOK_EVERY {
+            self.looked = Instant::now();
+            self.free = self.vault.free_bytes().ok();
+            self.disk_full = self.free.is_some_and(|free| free < LEAST_TO_GO_ON);
+        }
+        if self.disk_full || sofar.seconds >= self.longest {
+            self.cx.cancel().store(true, Ordering::Relaxed);
+        }
+        let left = self.free.map(|free| {
+            let room = free.saturating_sub(LEAST_TO_GO_ON);
+            meters::time_left(room, sofar, self.rate)
+        });
+        {
+            let mut watch = self.watch.borrow_mut();
+            watch.left = left;
+            let to_go = (self.longest - sofar.seconds).max(0.0);
+            watch.to_go = Duration::try_from_secs_f64(to_go).ok();
+        }
+        if let Ok(mut view) = self.view.lock() {
+            view.progress(sofar, left, &self.watch.borrow());
+        }
+        if self.screen.is_none() {
+            let levels = &self.watch.borrow().levels;
+            if let Some(line) = self.meters.recording(levels, sofar, left) {
+                self.teller.line(&line);
+            }
+        }
+        self.follow();
+    }
+
+    /// Takes in bookmarks and pauses.
+    fn follow(&mut self) {
+        let mut marks: Vec<(f64, Option<zeroize::Zeroizing<String>>)> = Vec::new();
+        let at = |millis: u64| millis as f64 / 1000.0;
+        for wish in self.screen.iter().flat_map(|screen| screen.wishes()) {
+            match wish {
+                Wish::Mark(when) => marks.push((at(when), None)),
+                Wish::Words(when, text) => marks.push((at(when), Some(text))),
+                Wish::Pause | Wish::Stop => {}
+            }
+        }
+        let now = self.view.lock().map_or(0.0, |view| view.seconds);
+        let off = self.journal.moments().paused();
+        for text in self.typed.iter().flat_map(Typed::bookmarks) {
+            if off {
+                self.teller
+                    .warn(self.cx, "Off the record nothing is marked.");
+            } else {
+                marks.push(((now * 1000.0).round() / 1000.0, Some(text)));
+            }
+        }
+        let marked = marks.len();
+        let marks = marks
+            .iter()
+            .map(|(at, text)| (*at, text.as_deref().map(String::as_str)));
+        match self.journal.follow(&self.watch.borrow().off_record, marks) {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(_) => {
+                let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+                view.warn("A bookmark or pause could not be written to the disk yet.".to_owned());
+            }
+        }
+        if self.typed.is_some() || self.screen.is_none() {
+            let paused = self.journal.moments().paused();
+            if paused && !off {
+                self.teller.say(self.cx, "Off the record: nothing is kept.");
+            } else if off && !paused {
+                self.teller.say(self.cx, "On the record again.");
+            } else if marked > 0 {
+                self.teller.say(self.cx, "Marked.");
+            }
+        }
+        if let Ok(mut view) = self.view.lock() {
+            view.moments = self.journal.moments().clone();
+        }
+    }
+}
+
+/// Tells what spoils a session that runs: in words, at once, with a bell; on the screen where there
+/// is one.
+fn warner<'a>(
+    cx: &'a Context,
+    teller: &'a Teller,
+    channels: [u16; 2],
+    view: Option<Arc<Mutex<View>>>,
+) -> Box<dyn FnMut(Notice) + 'a> {
+    let bell = std::io::stderr().is_terminal();
+    Box::new(move |notice| {
+        let words = words::of(&notice, channels);
+        if let Some(view) = &view {
+            let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            view.warn(words);
+            return;
+        }
+        if bell {
+            teller.ring();
+        }
+        teller.warn(cx, &words);
+    })
+}
+
+/// Why sound is missing while there was no device.
+const AWAY: &str = "the device was gone";
+
+/// Why sound is missing that the computer was too busy to take.
+const LOST: &str = "lost";
 
 /// Where something is missing: lengths that were lost and filled with silence, and places where
 /// the device lost an unknown length, as gaps of no length.
@@ -229,14 +432,19 @@ fn gaps(watch: &live::Watch) -> Vec<GapInfo> {
     let lost = watch.gaps.iter().map(|&(start_s, duration_s)| GapInfo {
         start_s,
         duration_s,
-        reason: "lost".to_owned(),
+        reason: LOST.to_owned(),
+    });
+    let away = watch.away.iter().map(|&(start_s, duration_s)| GapInfo {
+        start_s,
+        duration_s,
+        reason: AWAY.to_owned(),
     });
     let marks = watch.marks.iter().map(|&(start_s, reason)| GapInfo {
         start_s,
         duration_s: 0.0,
         reason: reason.to_owned(),
     });
-    let mut gaps: Vec<GapInfo> = lost.chain(marks).collect();
+    let mut gaps: Vec<GapInfo> = lost.chain(away).chain(marks).collect();
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     gaps
 }

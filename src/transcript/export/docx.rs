@@ -6,7 +6,7 @@ use docx_rs::{Docx, LineSpacing, Paragraph, Run, RunFonts};
 use zeroize::Zeroizing;
 
 use crate::transcript::text::{Names, clock, marked, shown};
-use crate::transcript::timeline::{Item, heading, items, missing, remark, silence};
+use crate::transcript::timeline::{Item, heading, items, marked_moment, missing, remark, silence};
 use crate::transcript::{Transcript, Turn};
 
 /// The grey of what is not speech, as red, green and blue.
@@ -57,6 +57,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
             }
             Item::Pause(pause) => small(&silence(pause)),
             Item::Gap(gap) => small(&missing(gap)),
+            Item::Bookmark(mark) => small(&marked_moment(mark)),
         });
     }
     // The archive's directory comes last and points back, so it is made in memory first.

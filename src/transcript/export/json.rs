@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::speech::{Separation, Span};
-use crate::transcript::{Activity, Gap, Model, Pause, Session, Speaker, Transcript};
+use crate::transcript::{Activity, Bookmark, Gap, Model, Pause, Session, Speaker, Transcript};
 
 pub(super) fn whole(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, transcript)?;
@@ -24,6 +24,8 @@ struct Head<'a> {
     overlaps: &'a [Span],
     pauses: &'a [Pause],
     gaps: &'a [Gap],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    bookmarks: &'a [Bookmark],
     activity: &'a [Activity],
     separation: &'a Separation,
     created: jiff::Timestamp,
@@ -41,6 +43,7 @@ pub(super) fn lines(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
         overlaps: &transcript.overlaps,
         pauses: &transcript.pauses,
         gaps: &transcript.gaps,
+        bookmarks: &transcript.bookmarks,
         activity: &transcript.activity,
         separation: &transcript.separation,
         created: transcript.created,

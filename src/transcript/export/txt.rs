@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::transcript::Transcript;
 use crate::transcript::text::{Names, clock, plain};
-use crate::transcript::timeline::{Item, heading, items, missing, remark, silence};
+use crate::transcript::timeline::{Item, heading, items, marked_moment, missing, remark, silence};
 
 pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(transcript);
@@ -33,6 +33,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
             }
             Item::Pause(pause) => writeln!(out, "        {}", silence(pause))?,
             Item::Gap(gap) => writeln!(out, "        {}", missing(gap))?,
+            Item::Bookmark(mark) => writeln!(out, "        {}", marked_moment(mark))?,
         }
     }
     Ok(())

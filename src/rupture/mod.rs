@@ -29,8 +29,9 @@ pub struct Analysis {
     pub created: Timestamp,
     /// The program and version that made it, such as `undertone 0.1.0`.
     pub tool: String,
-    /// What can be counted and timed.
-    pub facts: Facts,
+    /// What can be counted and timed; absent where nobody measured the transcript's times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
 }
 
 impl Analysis {
@@ -48,7 +49,7 @@ impl Analysis {
             transcript_sha256,
             created,
             tool: tool.into(),
-            facts: facts::facts(transcript),
+            facts: (!transcript.session.untimed).then(|| facts::facts(transcript)),
         }
     }
 }

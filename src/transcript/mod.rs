@@ -3,6 +3,7 @@
 //! Pure data: no model is run here, no file is opened, nothing is printed.
 
 mod assemble;
+pub mod convert;
 mod data;
 pub mod export;
 mod parse;

@@ -3,13 +3,22 @@
 //! So far it states [`facts`], which anybody with a stopwatch could check. It passes no judgement
 //! on what was said, on the alliance, or on the therapist, and suspect words count for nothing.
 
+mod behaviours;
+mod data;
+mod episodes;
 pub mod facts;
+mod language;
+mod markers;
+mod replies;
+mod said;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::{Transcript, named};
+pub use data::*;
+pub use episodes::WINDOW;
 use facts::Facts;
 
 /// The schema's name as written in every analysis.
@@ -32,6 +41,10 @@ pub struct Analysis {
     /// What can be counted and timed; absent where nobody measured the transcript's times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
+    /// Places where strain may have been voiced, and how each was answered, for a person to judge.
+    pub episodes: Vec<Episode>,
+    /// What each turn of the therapist mainly does, by rough rules.
+    pub behaviours: Vec<TurnBehaviour>,
 }
 
 impl Analysis {
@@ -50,6 +63,8 @@ impl Analysis {
             created,
             tool: tool.into(),
             facts: (!transcript.session.untimed).then(|| facts::facts(transcript)),
+            episodes: episodes::episodes(transcript),
+            behaviours: behaviours::behaviours(transcript),
         }
     }
 }

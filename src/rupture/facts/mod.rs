@@ -4,7 +4,7 @@
 //! from the sound (see [`Transcript::talk`]); counts of words come from words that are not suspect.
 
 mod data;
-mod questions;
+pub(crate) mod questions;
 mod tell;
 
 pub use data::*;

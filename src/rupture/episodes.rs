@@ -1,0 +1,232 @@
+//! From markers to episodes: marker, the therapist's next turns, and what came of it, told as a
+//! sequence; readings side by side; the steps of repair.
+
+use super::data::{
+    Episode, Line, Marker, MarkerKind, Outcome, Reading, ReadingKind, Repair, RepairStep, Reply,
+    ReplyKind, Stance,
+};
+use super::language::Language;
+use super::markers::{Hit, markers, runs};
+use super::replies::{Acts, Before, acts, reply};
+use super::said::{Said, any, said};
+use crate::transcript::spans::millis;
+use crate::transcript::{Role, Transcript};
+
+/// How many of the therapist's turns after the last marker belong to an episode.
+pub const WINDOW: usize = 3;
+
+/// The episodes of a session; none in a language that is not known.
+pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
+    let Some(language) = Language::of(&transcript.language) else {
+        return Vec::new();
+    };
+    let turns = said(transcript, language);
+    let mut hits = runs(&turns, language);
+    for at in (0..turns.len()).filter(|at| turns[*at].role == Role::Client) {
+        hits.extend(markers(&turns, at, language));
+    }
+    hits.sort_by_key(|hit| (hit.at, hit.tier));
+    let mut number = 0;
+    grouped(hits, &turns)
+        .iter()
+        .map(|group| episode(group, &turns, language, &mut number))
+        .collect()
+}
+
+/// Markers whose windows of replies touch.
+fn grouped(hits: Vec<Hit>, turns: &[Said<'_>]) -> Vec<Vec<Hit>> {
+    let mut groups: Vec<Vec<Hit>> = Vec::new();
+    for hit in hits {
+        match groups.last_mut() {
+            Some(group) if hit.at <= window(group, turns).last().map_or(0, |at| at + 1) => {
+                group.push(hit);
+            }
+            _ => groups.push(vec![hit]),
+        }
+    }
+    groups
+}
+
+/// Indices of the therapist's turns after the first marker, up to [`WINDOW`] after the last one.
+fn window(group: &[Hit], turns: &[Said<'_>]) -> Vec<usize> {
+    let first = group.iter().map(|hit| hit.at).min().unwrap_or(0);
+    let last = group.iter().map(|hit| hit.at).max().unwrap_or(0);
+    let therapist = |at: &usize| turns[*at].role == Role::Therapist;
+    let between = (first + 1..last).filter(therapist);
+    let after = (last + 1..turns.len()).filter(therapist).take(WINDOW);
+    between.chain(after).collect()
+}
+
+fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut u32) -> Episode {
+    let window = window(group, turns);
+    let first = group.iter().map(|hit| hit.since.unwrap_or(hit.at)).min().unwrap_or(0);
+    let reached = window.last().copied().unwrap_or(0).max(group.last().map_or(0, |hit| hit.at));
+    // The client's uptake belongs to it.
+    let last = match turns.get(reached + 1) {
+        Some(next) if next.role == Role::Client => reached + 1,
+        _ => reached,
+    };
+    let mut before = Before::default();
+    let mut done: Vec<(usize, Acts)> = Vec::new();
+    for at in window {
+        before.asked_why = at > 0
+            && turns[at - 1].role == Role::Client
+            && before.received
+            && turns[at - 1].has(language.replies.guard("asked_why"));
+        let acts = acts(&turns[at], before, language);
+        before.received |= acts.kinds.iter().any(|(kind, _)| kind.receives());
+        done.push((at, acts));
+    }
+    let replies: Vec<Reply> = done.iter().map(|(at, acts)| reply(&turns[*at], acts)).collect();
+    let mut told = group.iter().map(|hit| {
+        *number += 1;
+        marker(hit, turns, *number)
+    });
+    let marker = told.next().unwrap_or_else(|| nothing(turns, first));
+    let more_markers: Vec<Marker> = told.collect();
+    let wording = language.words.wording.get(&marker.kind);
+    let (start, end) = (turns[first].turn.start, turns[last].turn.end);
+    Episode {
+        start: millis(start),
+        end: millis(end.max(start)),
+        first_turn: turns[first].turn.id,
+        last_turn: turns[last].turn.id,
+        wording: wording.and_then(|all| all.first()).cloned().unwrap_or_default(),
+        outcome: outcome(&replies),
+        readings: readings(&turns[first..=last], language),
+        repair: repair(&done, turns),
+        marker,
+        more_markers,
+        replies,
+    }
+}
+
+fn marker(hit: &Hit, turns: &[Said<'_>], finding: u32) -> Marker {
+    let turn = &turns[hit.at];
+    let (start, end) = turn.times(hit.words.clone());
+    Marker {
+        finding,
+        kind: hit.kind,
+        tier: hit.tier,
+        turn: turn.turn.id,
+        since: hit.since.map(|at| turns[at].turn.id),
+        start: millis(start),
+        end: millis(end),
+        quote: turn.quote(hit.words.clone()),
+        evidence: hit.evidence.clone(),
+        counter_evidence: hit.against.clone(),
+        confidence: turn.confidence(hit.words.clone()),
+    }
+}
+
+/// Never used: a group has a marker. It stands here so that nothing can panic.
+fn nothing(turns: &[Said<'_>], at: usize) -> Marker {
+    let hit = Hit {
+        at,
+        since: None,
+        kind: MarkerKind::Avoidance,
+        tier: super::data::Tier::Possible,
+        words: 0..0,
+        evidence: Vec::new(),
+        against: Vec::new(),
+    };
+    marker(&hit, turns, 0)
+}
+
+/// What order the replies came in. Turns that do nothing do not count.
+fn outcome(replies: &[Reply]) -> Outcome {
+    let only_redirects = |reply: &Reply| reply.kinds.iter().all(|k| *k == ReplyKind::Redirect);
+    let answers: Vec<&Reply> = replies.iter().filter(|r| r.stance != Stance::Unclear).collect();
+    let Some((first, later)) = answers.split_first() else {
+        return Outcome::Unclear;
+    };
+    if answers.iter().all(|reply| only_redirects(reply)) {
+        return Outcome::NotTakenUp;
+    }
+    let receives = |reply: &&&Reply| matches!(reply.stance, Stance::Receives | Stance::Mixed);
+    let defends = |reply: &&&Reply| matches!(reply.stance, Stance::Defends | Stance::Mixed);
+    match first.stance {
+        Stance::Receives if later.iter().any(|reply| defends(&reply)) => Outcome::Mixed,
+        Stance::Receives => Outcome::ReceivedFirst,
+        Stance::Mixed => Outcome::Mixed,
+        _ if only_redirects(first) && later.iter().any(|reply| receives(&reply)) => Outcome::Mixed,
+        _ => Outcome::ExplainedFirst,
+    }
+}
+
+/// The steps of repair, each where it was heard first.
+fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
+    let all = || {
+        done.iter()
+            .flat_map(|(at, acts)| acts.kinds.iter().map(move |(kind, index)| (*at, *kind, *index)))
+    };
+    let line = |(at, _, index): (usize, ReplyKind, usize)| {
+        let turn = &turns[at];
+        let words = turn.sentences[index].words.clone();
+        Line {
+            turn: turn.turn.id,
+            at: millis(turn.times(words.clone()).0),
+            quote: turn.quote(words),
+        }
+    };
+    let validates = |kind| matches!(kind, ReplyKind::Validate | ReplyKind::Thank);
+    let courage = all()
+        .take_while(|(_, kind, _)| kind.receives())
+        .find(|(_, kind, _)| validates(*kind));
+    let of = |wanted: ReplyKind| all().find(|(_, kind, _)| *kind == wanted);
+    [
+        (RepairStep::ValidateCourage, courage),
+        (RepairStep::Renegotiate, of(ReplyKind::Renegotiate)),
+        (RepairStep::TalkAboutProcess, of(ReplyKind::HereAndNow)),
+    ]
+    .map(|(step, heard)| Repair {
+        step,
+        heard: heard.map(line),
+    })
+    .to_vec()
+}
+
+/// Readings of the client's words in an episode, the one said last first.
+fn readings(turns: &[Said<'_>], language: &Language) -> Vec<Reading> {
+    let mut found: Vec<(usize, Reading)> = Vec::new();
+    let client = turns.iter().filter(|turn| turn.role == Role::Client);
+    let mut place = 0;
+    for turn in client {
+        for sentence in &turn.sentences {
+            place += 1;
+            for reading in &language.words.readings {
+                if any(&reading.unless, sentence) || !any(&reading.when, sentence) {
+                    continue;
+                }
+                let words = sentence.words.clone();
+                let line = Line {
+                    turn: turn.turn.id,
+                    at: millis(turn.times(words.clone()).0),
+                    quote: turn.quote(words),
+                };
+                match found.iter_mut().find(|(_, known)| known.kind == reading.kind) {
+                    Some((last, known)) => {
+                        *last = place;
+                        known.lines.push(line);
+                    }
+                    None => found.push((
+                        place,
+                        Reading {
+                            kind: reading.kind,
+                            lines: vec![line],
+                        },
+                    )),
+                }
+            }
+        }
+    }
+    found.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    let mut readings: Vec<Reading> = found.into_iter().map(|(_, reading)| reading).collect();
+    if readings.is_empty() {
+        readings.push(Reading {
+            kind: ReadingKind::NotEnoughSaid,
+            lines: Vec::new(),
+        });
+    }
+    readings
+}

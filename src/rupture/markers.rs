@@ -26,6 +26,9 @@ pub(crate) struct Hit {
     pub(crate) against: Vec<String>,
 }
 
+/// Index of the last sentence of a turn that still answers what was said before it.
+const EARLY: usize = 1;
+
 /// What speaks for the words being about this therapy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
@@ -82,7 +85,7 @@ fn rank(kind: MarkerKind) -> usize {
 fn hit(turns: &[Said<'_>], at: usize, index: usize, rule: &Rule, language: &Language) -> Option<Hit> {
     let turn = &turns[at];
     let sentence = &turn.sentences[index];
-    if turn.length > rule.at_most_words {
+    if turn.length > rule.at_most_words || rule.early && index > EARLY {
         return None;
     }
     let (pattern, found) = rule
@@ -178,7 +181,11 @@ fn follows(rule: &Rule, asked: Option<&Said<'_>>, language: &Language) -> bool {
     if rule.after_therapist && asked.is_none() {
         return false;
     }
-    if rule.after_statement && asked.is_none() {
+    if rule.after_statement
+        && !asked.is_some_and(|asked| {
+            asked.length > 3 && (asked.asked.is_empty() || asked.has(&language.words.suggests))
+        })
+    {
         return false;
     }
     if rule.after_inner {

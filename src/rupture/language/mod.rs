@@ -39,8 +39,10 @@ const ENGLISH: Files = Files {
     normal: include_str!("en/normal.toml"),
     classes: include_str!("en/classes.toml"),
     markers: &[
+        include_str!("en/complaints.toml"),
         include_str!("en/confrontation.toml"),
         include_str!("en/withdrawal.toml"),
+        include_str!("en/masking.toml"),
         include_str!("en/guards.toml"),
     ],
     replies: include_str!("en/replies.toml"),

@@ -35,6 +35,8 @@ struct RuleSource {
     after_therapist: bool,
     #[serde(default)]
     after_inner: bool,
+    #[serde(default)]
+    early: bool,
     at_most_words: Option<usize>,
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct Rule {
     pub(crate) after_therapist: bool,
     /// Only where the therapist has just asked or spoken about what the client feels.
     pub(crate) after_inner: bool,
+    /// Only in the first two sentences of a turn: an answer to what the therapist has just said.
+    pub(crate) early: bool,
     /// Only in turns of at most this many words.
     pub(crate) at_most_words: usize,
 }
@@ -87,6 +91,7 @@ impl Markers {
                 after_statement: rule.after_statement,
                 after_therapist: rule.after_therapist,
                 after_inner: rule.after_inner,
+                early: rule.early,
                 at_most_words: rule.at_most_words.unwrap_or(usize::MAX),
             });
         }
@@ -179,6 +184,7 @@ pub(crate) struct WordsSource {
     invites: Vec<String>,
     permission: Vec<String>,
     offers_change: Vec<String>,
+    suggests: Vec<String>,
     inner: Vec<String>,
     fullness: Vec<String>,
     reading: Vec<ReadingSource>,
@@ -205,6 +211,8 @@ pub(crate) struct Words {
     pub(crate) permission: Vec<Pattern>,
     /// The therapist offers another subject, or ends the hour.
     pub(crate) offers_change: Vec<Pattern>,
+    /// The therapist suggests or supposes something, if need be as a question.
+    pub(crate) suggests: Vec<Pattern>,
     /// The therapist speaks of what the client feels.
     pub(crate) inner: Vec<Pattern>,
     /// A short answer that is whole: a number, a day, a name.
@@ -236,6 +244,7 @@ impl Words {
             invites: patterns(&source.invites, classes)?,
             permission: patterns(&source.permission, classes)?,
             offers_change: patterns(&source.offers_change, classes)?,
+            suggests: patterns(&source.suggests, classes)?,
             inner: patterns(&source.inner, classes)?,
             fullness: patterns(&source.fullness, classes)?,
             readings: readings.collect::<Result<_, String>>()?,

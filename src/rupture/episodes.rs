@@ -93,7 +93,7 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
         last_turn: turns[last].turn.id,
         wording: wording.and_then(|all| all.first()).cloned().unwrap_or_default(),
         outcome: outcome(&replies),
-        readings: readings(&turns[first..=last], language),
+        readings: readings(group, turns, first..=last, language),
         repair: repair(&done, turns),
         marker,
         more_markers,
@@ -186,42 +186,62 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
     .to_vec()
 }
 
-/// Readings of the client's words in an episode, the one said last first.
-fn readings(turns: &[Said<'_>], language: &Language) -> Vec<Reading> {
-    let mut found: Vec<(usize, Reading)> = Vec::new();
-    let client = turns.iter().filter(|turn| turn.role == Role::Client);
-    let mut place = 0;
-    for turn in client {
-        for sentence in &turn.sentences {
-            place += 1;
+/// What a marker itself says about the reading of it: a complaint about what is done says that
+/// it does not fit, one about the therapist that something hurt.
+fn implied(kind: MarkerKind) -> Option<ReadingKind> {
+    match kind {
+        MarkerKind::ComplaintActivity | MarkerKind::Pressure => {
+            Some(ReadingKind::GoalOrMethodMismatch)
+        }
+        MarkerKind::ComplaintTherapist | MarkerKind::SelfDefence => {
+            Some(ReadingKind::SmallRelationalBreach)
+        }
+        _ => None,
+    }
+}
+
+/// Readings of the client's words in an episode. Ambivalence stands first only where the client
+/// said it in words; of the others the one said last.
+fn readings(group: &[Hit], turns: &[Said<'_>], range: std::ops::RangeInclusive<usize>, language: &Language) -> Vec<Reading> {
+    let mut found: Vec<((usize, usize), ReadingKind, Line)> = Vec::new();
+    let line = |turn: &Said<'_>, words: std::ops::Range<usize>| Line {
+        turn: turn.turn.id,
+        at: millis(turn.times(words.clone()).0),
+        quote: turn.quote(words),
+    };
+    for hit in group {
+        if let Some(kind) = implied(hit.kind) {
+            let turn = &turns[hit.at];
+            found.push(((hit.at, hit.words.start), kind, line(turn, hit.words.clone())));
+        }
+    }
+    for at in range {
+        let turn = &turns[at];
+        for sentence in turn.sentences.iter().filter(|_| turn.role == Role::Client) {
             for reading in &language.words.readings {
-                if any(&reading.unless, sentence) || !any(&reading.when, sentence) {
+                let place = (at, sentence.words.start);
+                if any(&reading.unless, sentence)
+                    || !any(&reading.when, sentence)
+                    || found.iter().any(|(known, kind, _)| *known == place && *kind == reading.kind)
+                {
                     continue;
                 }
-                let words = sentence.words.clone();
-                let line = Line {
-                    turn: turn.turn.id,
-                    at: millis(turn.times(words.clone()).0),
-                    quote: turn.quote(words),
-                };
-                match found.iter_mut().find(|(_, known)| known.kind == reading.kind) {
-                    Some((last, known)) => {
-                        *last = place;
-                        known.lines.push(line);
-                    }
-                    None => found.push((
-                        place,
-                        Reading {
-                            kind: reading.kind,
-                            lines: vec![line],
-                        },
-                    )),
-                }
+                found.push((place, reading.kind, line(turn, sentence.words.clone())));
             }
         }
     }
-    found.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
-    let mut readings: Vec<Reading> = found.into_iter().map(|(_, reading)| reading).collect();
+    found.sort_by_key(|(place, ..)| *place);
+    let mut readings: Vec<Reading> = Vec::new();
+    for (_, kind, line) in found.into_iter().rev() {
+        match readings.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => known.lines.insert(0, line),
+            None => readings.push(Reading {
+                kind,
+                lines: vec![line],
+            }),
+        }
+    }
+    readings.sort_by_key(|reading| reading.kind != ReadingKind::AmbivalenceAboutChange);
     if readings.is_empty() {
         readings.push(Reading {
             kind: ReadingKind::NotEnoughSaid,

@@ -108,7 +108,8 @@ fn hit(turns: &[Said<'_>], at: usize, index: usize, rule: &Rule, language: &Lang
         .iter()
         .any(|guard| guard.before(sentence, found.start.max(1)) && guard.find(sentence).is_some_and(|f| f.start < found.start));
     let taken_over = turn.has(guards.guard("taken_over"));
-    if reported && !taken_over {
+    let quoted = turn.turn.words[sentence.words.start].text.starts_with(['"', '“', '‘']);
+    if (reported || quoted) && !taken_over {
         return None;
     }
     if any(guards.guard("over"), sentence) {
@@ -283,16 +284,16 @@ const FALL: f64 = 2.5;
 
 /// Whether a turn opens the floor: an open question, or something said back.
 fn invites(asked: &Said<'_>, language: &Language) -> bool {
-    if asked.asks_openly() {
-        return true;
-    }
-    asked.asked.is_empty() && asked.length > 3
-        || asked.has(&language.words.invites) && !asked.has(&language.words.permission)
+    asked.asks_openly()
+        || !asked.asked.is_empty()
+            && asked.has(&language.words.invites)
+            && !asked.has(&language.words.permission)
 }
 
 fn closed(turns: &[Said<'_>], run: &[usize], earlier: &[usize], language: &Language) -> Option<Hit> {
     let (first, last) = (*run.first()?, *run.last()?);
-    if run.len() < 2 || !run.iter().any(|at| turns[*at].has(&language.words.closes)) {
+    let openly = |at: &&usize| before(turns, **at, Role::Therapist).is_some_and(Said::asks_openly);
+    if run.len() < 2 || !run.iter().any(|at| openly(&at)) || !run.iter().any(|at| turns[*at].has(&language.words.closes)) {
         return None;
     }
     let closing = run

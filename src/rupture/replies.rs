@@ -64,7 +64,18 @@ fn in_sentence(sentence: &Sentence, language: &Language) -> Vec<(ReplyKind, usiz
     let receives = found
         .iter()
         .any(|(kind, _)| kind.receives() && *kind != ReplyKind::Explore);
+    // What owns or thanks in the same breath does not argue.
+    let owns = has(ReplyKind::OwnPart) || has(ReplyKind::Thank);
     found.retain(|(kind, _)| match kind {
+        ReplyKind::Rebut
+        | ReplyKind::Blame
+        | ReplyKind::Justify
+        | ReplyKind::ExplainFirst
+        | ReplyKind::InterpretBack
+            if owns && taken_back.is_none() =>
+        {
+            false
+        }
         ReplyKind::Explore => !redirects && !others && !receives,
         ReplyKind::Redirect => !others && !receives,
         _ => true,

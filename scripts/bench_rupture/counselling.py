@@ -13,6 +13,14 @@ from .scores import macro, rate
 BEHAVIOURS = ["reflection", "question", "input", "other"]
 
 
+def murmurs(texts):
+    """Short answers inside the other's turn: AnnoMI cuts that turn in two and marks the cut with hyphens."""
+    around = zip(texts, texts[1:], texts[2:])
+    return {
+        i + 1 for i, (a, b, c) in enumerate(around) if len(b.split()) <= 3 and a.endswith("-") and c.startswith("-")
+    }
+
+
 def annomi(shared):
     """AnnoMI's sessions: id, quality, video, turns with behaviours, starts in seconds."""
     rows = collections.OrderedDict()
@@ -30,6 +38,7 @@ def annomi(shared):
                 "quality": of[0]["mi_quality"],
                 "video": of[0]["video_url"],
                 "turns": [(r["interlocutor"], r["utterance_text"]) for r in of],
+                "murmurs": murmurs([r["utterance_text"].strip() for r in of]),
                 "times": [c - clock[0] for c in clock],
                 "minutes": (clock[-1] - clock[0] + last) / 60,
                 "behaviours": {
@@ -54,13 +63,13 @@ def mibot(shared):
             else:
                 turns.append((speaker, said["text"]))
         words = sum(len(t.split()) for _, t in turns)
-        sessions.append({"id": path.stem[:8], "turns": turns, "times": None, "minutes": words / WORDS_A_MINUTE})
+        sessions.append({"id": path.stem[:8], "turns": turns, "times": None, "murmurs": set(), "minutes": words / WORDS_A_MINUTE})
     return sessions
 
 
 def flags_of(binary, sessions):
     for session in sessions:
-        analysis, _ = analyze(binary, session["turns"], session["times"])
+        analysis, _ = analyze(binary, session["turns"], session["times"], session["murmurs"])
         session["found"] = found_in(analysis)
 
 
@@ -87,7 +96,7 @@ def all_flags(sessions):
 def behaviours(sessions):
     """Macro-F1 of what the therapist does, with a bootstrap over videos, beside two baselines."""
     triples = [
-        (s["video"], true, s["found"]["behaviours"].get(i, "missing"), s["turns"][i][1])
+        (s["video"], true, s["found"]["behaviours"].get(i, "other" if i in s["murmurs"] else "missing"), s["turns"][i][1])
         for s in sessions
         for i, true in s["behaviours"].items()
     ]

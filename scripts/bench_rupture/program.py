@@ -14,8 +14,11 @@ class Failed(Exception):
     """Something could not be measured; the text says what and why."""
 
 
-def transcript(turns, times=None):
-    """An undertone-transcript/1 of (speaker, text) pairs. `times` are starts in seconds, where known."""
+def transcript(turns, times=None, murmurs=()):
+    """An undertone-transcript/1 of (speaker, text) pairs.
+
+    `times` are starts in seconds, where known; `murmurs` are the places of turns inside the other's turn.
+    """
     at, out, spans = 0.5, [], {"therapist": [], "client": []}
     for place, (speaker, text) in enumerate(turns):
         words = text.split() or ["…"]
@@ -29,7 +32,8 @@ def transcript(turns, times=None):
             for i, w in enumerate(words)
         ]
         span = {"start": put[0]["start"], "end": put[-1]["end"]}
-        out.append({"id": place + 1, "speaker": speaker, **span, "words": put})
+        inside = {"backchannel": True} if place in murmurs else {}
+        out.append({"id": place + 1, "speaker": speaker, **span, **inside, "words": put})
         spans[speaker].append(span)
         at = span["end"] + (0.001 if times else 0.5)
     channel = {"own_dbfs": -25.0, "bleed_db": None, "noise_dbfs": -62.0}
@@ -62,11 +66,11 @@ def transcript(turns, times=None):
     }
 
 
-def analyze(binary, turns, times=None):
+def analyze(binary, turns, times=None, murmurs=()):
     """The analysis of a dialogue, with wall and CPU seconds and the peak of memory in bytes."""
     begun = time.monotonic()
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(json.dumps(transcript(turns, times)).encode())
+        given.write(json.dumps(transcript(turns, times, murmurs)).encode())
         given.seek(0)
         child = subprocess.Popen([binary, "analyze", "--stdin", "--json"], stdin=given, stdout=out, stderr=err)
         _, status, usage = os.wait4(child.pid, 0)

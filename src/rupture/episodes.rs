@@ -7,6 +7,7 @@ use super::data::{
 };
 use super::language::Language;
 use super::markers::{Hit, markers, runs};
+use super::recall::{resembles, stance};
 use super::replies::{Acts, Before, acts, reply};
 use super::said::{Said, any, said};
 use crate::transcript::spans::millis;
@@ -23,7 +24,11 @@ pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
     let turns = said(transcript, language);
     let mut hits = runs(&turns, language);
     for at in (0..turns.len()).filter(|at| turns[*at].role == Role::Client) {
-        hits.extend(markers(&turns, at, language));
+        let by_rules = markers(&turns, at, language);
+        if by_rules.is_empty() {
+            hits.extend(resembles(&turns, at, language));
+        }
+        hits.extend(by_rules);
     }
     hits.sort_by_key(|hit| (hit.at, hit.tier));
     let mut number = 0;
@@ -73,8 +78,14 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
             && turns[at - 1].role == Role::Client
             && before.received
             && turns[at - 1].has(language.replies.guard("asked_why"));
-        let acts = acts(&turns[at], before, language);
-        before.received |= acts.kinds.iter().any(|(kind, _)| kind.receives());
+        let mut acts = acts(&turns[at], before, language);
+        acts.stance = stance(&turns[at], acts.stance, language);
+        match acts.stance {
+            Stance::Receives => acts.kinds.retain(|(kind, _)| kind.receives()),
+            Stance::Defends => acts.kinds.retain(|(kind, _)| !kind.receives()),
+            _ => {}
+        }
+        before.received |= acts.stance == Stance::Receives || acts.stance == Stance::Mixed;
         done.push((at, acts));
     }
     let replies: Vec<Reply> = done.iter().map(|(at, acts)| reply(&turns[*at], acts)).collect();

@@ -243,6 +243,22 @@ fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &
     About::Unknown
 }
 
+/// Whether a sentence may be about this therapy: it speaks to the therapist or of the therapy, or
+/// answers a question about it, and no guard of another's words speaks against it.
+pub(crate) fn close_by(turns: &[Said<'_>], at: usize, index: usize, language: &Language) -> bool {
+    let sentence = &turns[at].sentences[index];
+    let guards = &language.markers;
+    if any(guards.guard("reported"), sentence)
+        || any(guards.guard("over"), sentence)
+        || any(guards.guard("elsewhere"), sentence)
+    {
+        return false;
+    }
+    any(guards.guard("to_the_therapist"), sentence)
+        || any(guards.guard("here"), sentence)
+        || about(turns, at, index, &(0..0), language) == About::Here
+}
+
 /// Runs of very short answers to open invitations, well below the client's own length.
 ///
 /// A run is at least two such answers in a row, each of at most [`SHORT`] words. The client's own

@@ -9,6 +9,7 @@ mod episodes;
 pub mod facts;
 mod language;
 mod markers;
+mod recall;
 mod replies;
 mod said;
 

@@ -11,6 +11,8 @@ use super::said::{Said, any};
 pub(crate) struct Acts {
     /// In the order spoken; each with the index of its sentence.
     pub(crate) kinds: Vec<(ReplyKind, usize)>,
+    /// All of it together.
+    pub(crate) stance: Stance,
 }
 
 /// What a reply depends on besides its own words.
@@ -33,7 +35,9 @@ pub(crate) fn acts(turn: &Said<'_>, before: Before, language: &Language) -> Acts
         }
     }
     settle(&mut kinds, before);
-    Acts { kinds }
+    let all: Vec<ReplyKind> = kinds.iter().map(|(kind, _)| *kind).collect();
+    let stance = stance(&all);
+    Acts { kinds, stance }
 }
 
 /// Kinds found in a sentence, in the order of their words.
@@ -103,7 +107,7 @@ fn settle(kinds: &mut Vec<(ReplyKind, usize)>, before: Before) {
 }
 
 /// The stance of a turn that does these things.
-pub(crate) fn stance(kinds: &[ReplyKind]) -> Stance {
+fn stance(kinds: &[ReplyKind]) -> Stance {
     let receives = kinds.iter().any(|kind| kind.receives());
     let defends = kinds.iter().any(|kind| !kind.receives());
     match (receives, defends) {
@@ -123,7 +127,7 @@ pub(crate) fn reply(turn: &Said<'_>, acts: &Acts) -> Reply {
     };
     Reply {
         turn: turn.turn.id,
-        stance: stance(&kinds),
+        stance: acts.stance,
         kinds,
         start: turn.turn.start,
         quote: turn.quote(words),

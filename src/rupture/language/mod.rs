@@ -3,6 +3,7 @@
 //!
 //! Holds wording only; what is made of it is decided by the modules above.
 
+pub(crate) mod learned;
 pub(crate) mod normal;
 pub(crate) mod pattern;
 mod rules;
@@ -11,6 +12,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use learned::Learned;
 use normal::Normal;
 use pattern::{Classes, Pattern};
 pub(crate) use rules::*;
@@ -24,6 +26,7 @@ pub(crate) struct Language {
     pub(crate) markers: Markers,
     pub(crate) replies: Replies,
     pub(crate) words: Words,
+    pub(crate) learned: Learned,
 }
 
 /// The files of a language.
@@ -33,6 +36,7 @@ struct Files {
     markers: &'static [&'static str],
     replies: &'static str,
     words: &'static str,
+    learned: &'static str,
 }
 
 const ENGLISH: Files = Files {
@@ -47,6 +51,7 @@ const ENGLISH: Files = Files {
     ],
     replies: include_str!("en/replies.toml"),
     words: include_str!("en/words.toml"),
+    learned: include_str!("en/learned.txt"),
 };
 
 impl Language {
@@ -70,6 +75,7 @@ fn read(files: &Files) -> Result<Language, String> {
         markers,
         replies: Replies::read(parse("replies", files.replies)?, &classes)?,
         words: Words::read(parse("words", files.words)?, &classes)?,
+        learned: Learned::read(files.learned)?,
         classes,
     })
 }

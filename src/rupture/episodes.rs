@@ -64,8 +64,16 @@ fn window(group: &[Hit], turns: &[Said<'_>]) -> Vec<usize> {
 
 fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut u32) -> Episode {
     let window = window(group, turns);
-    let first = group.iter().map(|hit| hit.since.unwrap_or(hit.at)).min().unwrap_or(0);
-    let reached = window.last().copied().unwrap_or(0).max(group.last().map_or(0, |hit| hit.at));
+    let first = group
+        .iter()
+        .map(|hit| hit.since.unwrap_or(hit.at))
+        .min()
+        .unwrap_or(0);
+    let reached = window
+        .last()
+        .copied()
+        .unwrap_or(0)
+        .max(group.last().map_or(0, |hit| hit.at));
     // The client's uptake belongs to it.
     let last = match turns.get(reached + 1) {
         Some(next) if next.role == Role::Client => reached + 1,
@@ -88,7 +96,10 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
         before.received |= acts.stance == Stance::Receives || acts.stance == Stance::Mixed;
         done.push((at, acts));
     }
-    let replies: Vec<Reply> = done.iter().map(|(at, acts)| reply(&turns[*at], acts)).collect();
+    let replies: Vec<Reply> = done
+        .iter()
+        .map(|(at, acts)| reply(&turns[*at], acts))
+        .collect();
     let mut told = group.iter().map(|hit| {
         *number += 1;
         marker(hit, turns, *number)
@@ -102,7 +113,10 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
         end: millis(end.max(start)),
         first_turn: turns[first].turn.id,
         last_turn: turns[last].turn.id,
-        wording: wording.and_then(|all| all.first()).cloned().unwrap_or_default(),
+        wording: wording
+            .and_then(|all| all.first())
+            .cloned()
+            .unwrap_or_default(),
         outcome: outcome(&replies),
         readings: readings(group, turns, first..=last, language),
         repair: repair(&done, turns),
@@ -147,7 +161,10 @@ fn nothing(turns: &[Said<'_>], at: usize) -> Marker {
 /// What order the replies came in. Turns that do nothing do not count.
 fn outcome(replies: &[Reply]) -> Outcome {
     let only_redirects = |reply: &Reply| reply.kinds.iter().all(|k| *k == ReplyKind::Redirect);
-    let answers: Vec<&Reply> = replies.iter().filter(|r| r.stance != Stance::Unclear).collect();
+    let answers: Vec<&Reply> = replies
+        .iter()
+        .filter(|r| r.stance != Stance::Unclear)
+        .collect();
     let Some((first, later)) = answers.split_first() else {
         return Outcome::Unclear;
     };
@@ -168,8 +185,11 @@ fn outcome(replies: &[Reply]) -> Outcome {
 /// The steps of repair, each where it was heard first.
 fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
     let all = || {
-        done.iter()
-            .flat_map(|(at, acts)| acts.kinds.iter().map(move |(kind, index)| (*at, *kind, *index)))
+        done.iter().flat_map(|(at, acts)| {
+            acts.kinds
+                .iter()
+                .map(move |(kind, index)| (*at, *kind, *index))
+        })
     };
     let line = |(at, _, index): (usize, ReplyKind, usize)| {
         let turn = &turns[at];
@@ -213,7 +233,12 @@ fn implied(kind: MarkerKind) -> Option<ReadingKind> {
 
 /// Readings of the client's words in an episode. Ambivalence stands first only where the client
 /// said it in words; of the others the one said last.
-fn readings(group: &[Hit], turns: &[Said<'_>], range: std::ops::RangeInclusive<usize>, language: &Language) -> Vec<Reading> {
+fn readings(
+    group: &[Hit],
+    turns: &[Said<'_>],
+    range: std::ops::RangeInclusive<usize>,
+    language: &Language,
+) -> Vec<Reading> {
     let mut found: Vec<((usize, usize), ReadingKind, Line)> = Vec::new();
     let line = |turn: &Said<'_>, words: std::ops::Range<usize>| Line {
         turn: turn.turn.id,
@@ -223,7 +248,11 @@ fn readings(group: &[Hit], turns: &[Said<'_>], range: std::ops::RangeInclusive<u
     for hit in group {
         if let Some(kind) = implied(hit.kind) {
             let turn = &turns[hit.at];
-            found.push(((hit.at, hit.words.start), kind, line(turn, hit.words.clone())));
+            found.push((
+                (hit.at, hit.words.start),
+                kind,
+                line(turn, hit.words.clone()),
+            ));
         }
     }
     for at in range {
@@ -233,7 +262,9 @@ fn readings(group: &[Hit], turns: &[Said<'_>], range: std::ops::RangeInclusive<u
                 let place = (at, sentence.words.start);
                 if any(&reading.unless, sentence)
                     || !any(&reading.when, sentence)
-                    || found.iter().any(|(known, kind, _)| *known == place && *kind == reading.kind)
+                    || found
+                        .iter()
+                        .any(|(known, kind, _)| *known == place && *kind == reading.kind)
                 {
                     continue;
                 }

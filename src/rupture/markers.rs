@@ -82,7 +82,13 @@ fn rank(kind: MarkerKind) -> usize {
     MarkerKind::ALL.iter().position(|k| *k == kind).unwrap_or(0)
 }
 
-fn hit(turns: &[Said<'_>], at: usize, index: usize, rule: &Rule, language: &Language) -> Option<Hit> {
+fn hit(
+    turns: &[Said<'_>],
+    at: usize,
+    index: usize,
+    rule: &Rule,
+    language: &Language,
+) -> Option<Hit> {
     let turn = &turns[at];
     let sentence = &turn.sentences[index];
     if turn.length > rule.at_most_words || rule.early && index > EARLY {
@@ -100,15 +106,21 @@ fn hit(turns: &[Said<'_>], at: usize, index: usize, rule: &Rule, language: &Lang
         return None;
     }
     let guards = &language.markers;
-    if guards.guard("denied").iter().any(|guard| ends_at(guard, sentence, found.start)) {
+    if guards
+        .guard("denied")
+        .iter()
+        .any(|guard| ends_at(guard, sentence, found.start))
+    {
         return None;
     }
-    let reported = guards
-        .guard("reported")
-        .iter()
-        .any(|guard| guard.before(sentence, found.start.max(1)) && guard.find(sentence).is_some_and(|f| f.start < found.start));
+    let reported = guards.guard("reported").iter().any(|guard| {
+        guard.before(sentence, found.start.max(1))
+            && guard.find(sentence).is_some_and(|f| f.start < found.start)
+    });
     let taken_over = turn.has(guards.guard("taken_over"));
-    let quoted = turn.turn.words[sentence.words.start].text.starts_with(['"', '“', '‘']);
+    let quoted = turn.turn.words[sentence.words.start]
+        .text
+        .starts_with(['"', '“', '‘']);
     if (reported || quoted) && !taken_over {
         return None;
     }
@@ -142,9 +154,11 @@ fn hit(turns: &[Said<'_>], at: usize, index: usize, rule: &Rule, language: &Lang
     {
         soften("only supposed, or feared");
     }
-    let beside = turn.sentences.iter().enumerate().find(|(n, other)| {
-        *n != index && any(guards.guard("softens"), other)
-    });
+    let beside = turn
+        .sentences
+        .iter()
+        .enumerate()
+        .find(|(n, other)| *n != index && any(guards.guard("softens"), other));
     if let Some((_, other)) = beside {
         against.push(format!("beside it: {}", turn.quote(other.words.clone())));
     }
@@ -209,10 +223,11 @@ fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &
     if any(here, sentence) {
         return About::Here;
     }
-    if elsewhere
-        .iter()
-        .any(|guard| guard.find(sentence).is_some_and(|f| f.start < found.end + 6))
-    {
+    if elsewhere.iter().any(|guard| {
+        guard
+            .find(sentence)
+            .is_some_and(|f| f.start < found.end + 6)
+    }) {
         return About::Elsewhere;
     }
     for other in turn.sentences[..index].iter().rev() {
@@ -227,7 +242,10 @@ fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &
     if asked.is_some_and(|asked| asked.has(language.markers.guard("asked_about_us"))) {
         return About::Here;
     }
-    if turn.sentences[index + 1..].iter().any(|other| any(here, other)) {
+    if turn.sentences[index + 1..]
+        .iter()
+        .any(|other| any(here, other))
+    {
         return About::Here;
     }
     if asked.is_some_and(|asked| asked.has(elsewhere)) {
@@ -279,7 +297,8 @@ pub(crate) fn runs(turns: &[Said<'_>], language: &Language) -> Vec<Hit> {
         if turn.role != Role::Client {
             continue;
         }
-        let invited = before(turns, at, Role::Therapist).is_some_and(|asked| invites(asked, language));
+        let invited =
+            before(turns, at, Role::Therapist).is_some_and(|asked| invites(asked, language));
         let short = turn.length <= SHORT && !turn.has(&language.words.fullness);
         if short && invited {
             run.push(at);
@@ -306,10 +325,18 @@ fn invites(asked: &Said<'_>, language: &Language) -> bool {
             && !asked.has(&language.words.permission)
 }
 
-fn closed(turns: &[Said<'_>], run: &[usize], earlier: &[usize], language: &Language) -> Option<Hit> {
+fn closed(
+    turns: &[Said<'_>],
+    run: &[usize],
+    earlier: &[usize],
+    language: &Language,
+) -> Option<Hit> {
     let (first, last) = (*run.first()?, *run.last()?);
     let openly = |at: &&usize| before(turns, **at, Role::Therapist).is_some_and(Said::asks_openly);
-    if run.len() < 2 || !run.iter().any(|at| openly(&at)) || !run.iter().any(|at| turns[*at].has(&language.words.closes)) {
+    if run.len() < 2
+        || !run.iter().any(|at| openly(&at))
+        || !run.iter().any(|at| turns[*at].has(&language.words.closes))
+    {
         return None;
     }
     let closing = run
@@ -322,10 +349,16 @@ fn closed(turns: &[Said<'_>], run: &[usize], earlier: &[usize], language: &Langu
     let usual = lengths.get(lengths.len() / 2).copied();
     let told = match usual {
         Some(usual) if usual as f64 >= FALL * mean && 2 * closing >= run.len() => {
-            format!("{} answers of {mean:.1} words in the mean; this client's turns before: {usual} words in the median", run.len())
+            format!(
+                "{} answers of {mean:.1} words in the mean; this client's turns before: {usual} words in the median",
+                run.len()
+            )
         }
         None if closing == run.len() => {
-            format!("{} answers of {mean:.1} words in the mean, each to an invitation to say more", run.len())
+            format!(
+                "{} answers of {mean:.1} words in the mean, each to an invitation to say more",
+                run.len()
+            )
         }
         _ => return None,
     };
@@ -339,6 +372,8 @@ fn closed(turns: &[Said<'_>], run: &[usize], earlier: &[usize], language: &Langu
             by: EvidenceBy::Sequence,
             what: told,
         }],
-        against: vec!["a short answer can be tiredness, culture, an interpreter, or a whole answer".into()],
+        against: vec![
+            "a short answer can be tiredness, culture, an interpreter, or a whole answer".into(),
+        ],
     })
 }

@@ -62,10 +62,18 @@ pub(crate) fn stance(turn: &Said<'_>, by_rules: Stance, language: &Language) -> 
         return by_rules;
     }
     let score = model.score(&features(&turn.turn.words));
-    let by_model = if score > 0.0 { Stance::Receives } else { Stance::Defends };
+    let by_model = if score > 0.0 {
+        Stance::Receives
+    } else {
+        Stance::Defends
+    };
     let needed = match by_rules {
         Stance::Unclear | Stance::Mixed => SURE,
         _ => SURER,
     };
-    if score.abs() >= needed { by_model } else { by_rules }
+    if score.abs() >= needed {
+        by_model
+    } else {
+        by_rules
+    }
 }

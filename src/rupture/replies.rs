@@ -44,13 +44,22 @@ pub(crate) fn acts(turn: &Said<'_>, before: Before, language: &Language) -> Acts
 fn in_sentence(sentence: &Sentence, language: &Language) -> Vec<(ReplyKind, usize)> {
     let replies = &language.replies;
     let bare = replies.guard("bare_formula");
-    let taken_back = bare.iter().filter_map(|guard| guard.find(sentence)).map(|f| f.end).max();
+    let taken_back = bare
+        .iter()
+        .filter_map(|guard| guard.find(sentence))
+        .map(|f| f.end)
+        .max();
     let mut found: Vec<(ReplyKind, usize)> = Vec::new();
     for act in &replies.acts {
         if any(&act.unless, sentence) {
             continue;
         }
-        let first = act.when.iter().filter_map(|pattern| pattern.find(sentence)).map(|f| f.start).min();
+        let first = act
+            .when
+            .iter()
+            .filter_map(|pattern| pattern.find(sentence))
+            .map(|f| f.start)
+            .min();
         let Some(first) = first else { continue };
         if act.kind.receives() && taken_back.is_some_and(|end| first < end) {
             continue;
@@ -64,7 +73,9 @@ fn in_sentence(sentence: &Sentence, language: &Language) -> Vec<(ReplyKind, usiz
     let has = |kind| found.iter().any(|(known, _)| *known == kind);
     // What is asked back about the strain explores; what goes elsewhere does not.
     let redirects = has(ReplyKind::Redirect);
-    let others = found.iter().any(|(kind, _)| !kind.receives() && *kind != ReplyKind::Redirect);
+    let others = found
+        .iter()
+        .any(|(kind, _)| !kind.receives() && *kind != ReplyKind::Redirect);
     let receives = found
         .iter()
         .any(|(kind, _)| kind.receives() && *kind != ReplyKind::Explore);

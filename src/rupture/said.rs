@@ -49,7 +49,9 @@ pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<S
 impl Said<'_> {
     /// Whether any of the patterns is found in the turn.
     pub(crate) fn has(&self, patterns: &[Pattern]) -> bool {
-        self.sentences.iter().any(|sentence| any(patterns, sentence))
+        self.sentences
+            .iter()
+            .any(|sentence| any(patterns, sentence))
     }
 
     /// Whether it asks openly.
@@ -93,7 +95,9 @@ impl Said<'_> {
 
 /// Whether any of the patterns is found in the sentence.
 pub(crate) fn any(patterns: &[Pattern], sentence: &Sentence) -> bool {
-    patterns.iter().any(|pattern| pattern.find(sentence).is_some())
+    patterns
+        .iter()
+        .any(|pattern| pattern.find(sentence).is_some())
 }
 
 /// The last turn of this role before this one, among the two before it.

@@ -96,7 +96,11 @@ impl Model {
             .filter(|(feature, weight)| *weight > 0 && !feature.contains(['<', '>']))
             .collect();
         heavy.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
-        heavy.into_iter().take(count).map(|(feature, _)| feature.clone()).collect()
+        heavy
+            .into_iter()
+            .take(count)
+            .map(|(feature, _)| feature.clone())
+            .collect()
     }
 }
 

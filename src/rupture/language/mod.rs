@@ -93,10 +93,12 @@ fn classes(text: &str) -> Result<Classes, String> {
         for entries in classes.values_mut() {
             *entries = entries
                 .iter()
-                .map(|entry| match entry.strip_prefix('{').and_then(|e| e.strip_suffix('}')) {
-                    Some(name) => before.get(name).cloned().ok_or(format!("no class {name}")),
-                    None => Ok(vec![entry.clone()]),
-                })
+                .map(
+                    |entry| match entry.strip_prefix('{').and_then(|e| e.strip_suffix('}')) {
+                        Some(name) => before.get(name).cloned().ok_or(format!("no class {name}")),
+                        None => Ok(vec![entry.clone()]),
+                    },
+                )
                 .collect::<Result<Vec<_>, String>>()?
                 .concat();
         }

@@ -109,9 +109,12 @@ pub(crate) fn sentences(words: &[Word], normal: &Normal) -> Vec<Sentence> {
 
 fn holds(tokens: &[Token], phrase: &str) -> bool {
     let words: Vec<&str> = phrase.split(' ').collect();
-    tokens
-        .windows(words.len())
-        .any(|window| window.iter().zip(&words).all(|(token, word)| token.text == *word))
+    tokens.windows(words.len()).any(|window| {
+        window
+            .iter()
+            .zip(&words)
+            .all(|(token, word)| token.text == *word)
+    })
 }
 
 fn tokens(words: &[Word], range: std::ops::Range<usize>, normal: &Normal) -> Vec<Token> {
@@ -240,7 +243,10 @@ mod tests {
     fn speech_is_compared_without_its_stumbles() {
         assert_eq!(of("I-I don't, um, really know."), ["i do not know"]);
         assert_eq!(of("It's, it’s not, like, HELPING"), ["it is not helping"]);
-        assert_eq!(of("I can't. My wife's sister?"), ["i can not", "my wife sister"]);
+        assert_eq!(
+            of("I can't. My wife's sister?"),
+            ["i can not", "my wife sister"]
+        );
         assert_eq!(of("Really."), ["really"]);
     }
 

@@ -175,22 +175,21 @@ impl Choice {
         let Some(token) = sentence.tokens.get(at) else {
             return if self.end { vec![at] } else { Vec::new() };
         };
-        let mut ends: Vec<usize> = self
-            .phrases
-            .iter()
-            .filter(|phrase| {
-                phrase.iter().enumerate().all(|(n, word)| {
-                    sentence
-                        .tokens
-                        .get(at + n)
-                        .is_some_and(|token| match word.strip_suffix('*') {
-                            Some(begin) => token.text.starts_with(begin),
-                            None => token.text == *word,
+        let mut ends: Vec<usize> =
+            self.phrases
+                .iter()
+                .filter(|phrase| {
+                    phrase.iter().enumerate().all(|(n, word)| {
+                        sentence.tokens.get(at + n).is_some_and(|token| {
+                            match word.strip_suffix('*') {
+                                Some(begin) => token.text.starts_with(begin),
+                                None => token.text == *word,
+                            }
                         })
+                    })
                 })
-            })
-            .map(|phrase| at + phrase.len())
-            .collect();
+                .map(|phrase| at + phrase.len())
+                .collect();
         if self.words.contains(&token.text)
             || self.beginnings.iter().any(|b| token.text.starts_with(b))
         {
@@ -208,7 +207,9 @@ impl Choice {
                     self.words.insert(word.into());
                 }
             },
-            _ => self.phrases.push(words.iter().map(|w| (*w).into()).collect()),
+            _ => self
+                .phrases
+                .push(words.iter().map(|w| (*w).into()).collect()),
         }
     }
 }
@@ -218,21 +219,29 @@ fn choice(source: &str, classes: &Classes) -> Result<Choice, String> {
     let mut choice = Choice::default();
     for part in source.split('|') {
         if let Some(name) = part.strip_prefix('{') {
-            let name = name.strip_suffix('}').ok_or(format!("{part} is not closed"))?;
+            let name = name
+                .strip_suffix('}')
+                .ok_or(format!("{part} is not closed"))?;
             let entries = classes.get(name).ok_or(format!("no class {name}"))?;
             for entry in entries {
                 choice.add(entry);
             }
         } else if part == "$" {
             choice.end = true;
-        } else if part.is_empty() || !part.chars().all(|c| c.is_alphanumeric() || "*_".contains(c)) {
+        } else if part.is_empty()
+            || !part
+                .chars()
+                .all(|c| c.is_alphanumeric() || "*_".contains(c))
+        {
             return Err(format!("{part} is no word"));
         } else {
             choice.add(part);
         }
     }
     // The longest phrase first: "talking to you" before "talking".
-    choice.phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+    choice
+        .phrases
+        .sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
     Ok(choice)
 }
 
@@ -256,7 +265,10 @@ mod tests {
     #[test]
     fn words_choices_gaps_and_ends_are_found() {
         let text = "Well, it isn't really helping me.";
-        assert_eq!(found("this|it is not ..1 help*", text).unwrap(), "it is not helping");
+        assert_eq!(
+            found("this|it is not ..1 help*", text).unwrap(),
+            "it is not helping"
+        );
         assert!(found("^ it is", text).is_some());
         assert!(found("^ is not", text).is_none());
         assert!(found("helping me $", text).is_some());

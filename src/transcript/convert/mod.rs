@@ -270,7 +270,12 @@ mod tests {
         let error = of("Dr May: Hello.\nKim: Secret.").unwrap_err();
         assert!(error.sentence().contains("line 2"));
         assert!(!error.to_string().contains("Kim"));
-        assert!(of(&"T: x\n".repeat(40)).unwrap_err().sentence().contains("larger"));
+        assert!(
+            of(&"T: x\n".repeat(40))
+                .unwrap_err()
+                .sentence()
+                .contains("larger")
+        );
     }
 
     #[test]
@@ -297,7 +302,11 @@ mod tests {
             ("WEBVTT\n\n00:01.000 --> soon\n<v T>Hi", Form::WebVtt),
             ("WEBVTT\n\n00:03.000 --> 00:02.000\n<v T>Hi", Form::WebVtt),
         ] {
-            assert_eq!(read(text, form).unwrap_err().kind(), Kind::Damaged, "{text}");
+            assert_eq!(
+                read(text, form).unwrap_err().kind(),
+                Kind::Damaged,
+                "{text}"
+            );
         }
     }
 

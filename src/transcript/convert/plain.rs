@@ -62,7 +62,9 @@ fn names_somebody(name: &str, rest: &str) -> bool {
         && (rest.is_empty() || rest.starts_with(char::is_whitespace))
         && words.iter().all(|word| {
             word.starts_with(char::is_uppercase)
-                && word.chars().all(|c| c.is_alphanumeric() || ".-_'".contains(c))
+                && word
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || ".-_'".contains(c))
         })
 }
 

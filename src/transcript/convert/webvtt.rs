@@ -155,7 +155,10 @@ fn words(payload: &str, start: f64, end: f64) -> Vec<Word> {
     for (word, suspect) in words.iter_mut().zip(marks) {
         if suspect {
             word.suspect = true;
-            let bare = word.text.strip_prefix("[?").and_then(|t| t.strip_suffix(']'));
+            let bare = word
+                .text
+                .strip_prefix("[?")
+                .and_then(|t| t.strip_suffix(']'));
             if let Some(bare) = bare {
                 word.text = bare.into();
             }

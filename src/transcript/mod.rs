@@ -59,7 +59,7 @@ pub(crate) fn undocumented(schema: &serde_json::Value, path: &str, found: &mut V
     }
 }
 
-/// The blocks of JSON in the page that describes both schemas.
+/// The blocks of JSON in the page that describes the schema.
 #[cfg(test)]
 pub(crate) fn documented() -> Vec<&'static str> {
     include_str!("../../docs/transcript.md")

@@ -77,6 +77,26 @@ fn table(facts: &Facts, lines: &mut Vec<String>) {
         row("  open", &|s| some(s.open_questions));
         row("  closed", &|s| some(s.closed_questions));
     }
+    if facts.speakers.iter().any(|s| s.feelings.is_some()) {
+        row("Feeling words", &|s| {
+            s.feelings.as_ref().map_or("-".into(), |feelings| {
+                let families = feelings.families.iter();
+                families.map(|f| f.words + f.negated).sum::<u64>().to_string()
+            })
+        });
+        let families = facts.speakers.iter().find_map(|s| s.feelings.as_ref());
+        for family in families.iter().flat_map(|feelings| &feelings.families) {
+            row(&format!("  {}", family.family), &|s| {
+                let all = s.feelings.iter().flat_map(|feelings| &feelings.families);
+                let own = all.filter(|own| own.family == family.family);
+                own.map(|own| match own.negated {
+                    0 => own.words.to_string(),
+                    negated => format!("{} (+{negated} not)", own.words),
+                })
+                .collect()
+            });
+        }
+    }
     row("Mm-hm and the like", &|s| s.backchannels.to_string());
     row("Suspect words", &|s| s.suspect_words.to_string());
 }
@@ -162,10 +182,11 @@ fn exchange(facts: &Facts, lines: &mut Vec<String>) {
     ));
     for came_in in facts.overlaps.came_in.iter().filter(|c| c.count > 0) {
         lines.push(format!(
-            "  {} came in: {} ({:.1} s)",
+            "  {} came in: {} ({:.1} s); the other fell silent first: {}",
             named(facts, &came_in.speaker),
             came_in.count,
-            came_in.seconds
+            came_in.seconds,
+            came_in.took_floor
         ));
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Holds wording only; what is made of it is decided by the modules above.
 
+pub(crate) mod feelings;
 pub(crate) mod learned;
 pub(crate) mod normal;
 pub(crate) mod pattern;
@@ -12,6 +13,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use feelings::Feelings;
 use learned::Learned;
 use normal::Normal;
 use pattern::{Classes, Pattern};
@@ -27,6 +29,7 @@ pub(crate) struct Language {
     pub(crate) replies: Replies,
     pub(crate) words: Words,
     pub(crate) learned: Learned,
+    pub(crate) feelings: Feelings,
 }
 
 /// The files of a language.
@@ -37,6 +40,8 @@ struct Files {
     replies: &'static str,
     words: &'static str,
     learned: &'static str,
+    feelings: &'static str,
+    valence: &'static str,
 }
 
 const ENGLISH: Files = Files {
@@ -52,6 +57,8 @@ const ENGLISH: Files = Files {
     replies: include_str!("en/replies.toml"),
     words: include_str!("en/words.toml"),
     learned: include_str!("en/learned.txt"),
+    feelings: include_str!("en/feelings.toml"),
+    valence: include_str!("en/valence.tsv"),
 };
 
 impl Language {
@@ -76,6 +83,7 @@ fn read(files: &Files) -> Result<Language, String> {
         replies: Replies::read(parse("replies", files.replies)?, &classes)?,
         words: Words::read(parse("words", files.words)?, &classes)?,
         learned: Learned::read(files.learned)?,
+        feelings: Feelings::read(parse("feelings", files.feelings)?, files.valence)?,
         classes,
     })
 }

@@ -63,7 +63,12 @@ pub(crate) struct Sentence {
 impl Sentence {
     /// Whether the sentence or a part of it after a comma begins at this token.
     pub(crate) fn begins_clause(&self, at: usize) -> bool {
-        at <= self.opening || self.tokens.get(at).is_some_and(|token| token.after_comma)
+        at <= self.opening || self.after_comma(at)
+    }
+
+    /// Whether a comma or the like stands before this token.
+    pub(crate) fn after_comma(&self, at: usize) -> bool {
+        self.tokens.get(at).is_some_and(|token| token.after_comma)
     }
 
     /// Words from the first to the last of these tokens, as a range of the turn's words.

@@ -242,6 +242,8 @@ fn turns_alternate_and_are_three_to_twelve() {
             e.id,
             e.turns.len()
         );
+        let stray = |t: &Turn| t.text.contains(['=', '{', '}', '<', '>']);
+        assert!(!e.turns.iter().any(stray), "{}: a trace of coding", e.id);
         for pair in e.turns.windows(2) {
             assert_ne!(pair[0].speaker, pair[1].speaker, "{}", e.id);
         }

@@ -1,7 +1,10 @@
 """Dialogues into undertone, analyses out, in the bench's own terms."""
 
+import collections
+import difflib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,10 +70,15 @@ def transcript(turns, times=None, murmurs=()):
 
 
 def analyze(binary, turns, times=None, murmurs=()):
-    """The analysis of a dialogue, with wall and CPU seconds and the peak of memory in bytes."""
+    """The analysis of a dialogue; see `analyze_transcript`."""
+    return analyze_transcript(binary, transcript(turns, times, murmurs))
+
+
+def analyze_transcript(binary, document):
+    """The analysis of an undertone-transcript/1, with wall and CPU seconds and the peak of memory in bytes."""
     begun = time.monotonic()
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(json.dumps(transcript(turns, times, murmurs)).encode())
+        given.write(json.dumps(document).encode())
         given.seek(0)
         child = subprocess.Popen([binary, "analyze", "--stdin", "--json"], stdin=given, stdout=out, stderr=err)
         _, status, usage = os.wait4(child.pid, 0)
@@ -86,6 +94,46 @@ def analyze(binary, turns, times=None, murmurs=()):
         raise Failed(f"no undertone-analysis/1 but {analysis.get('schema')!r}")
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return analysis, {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_bytes": peak}
+
+
+def places(document, turns):
+    """For each turn of a recognised transcript the written turn that most of its words come from, or None."""
+    role, out = {s["id"]: s["role"] for s in document["speakers"]}, {}
+    for speaker in ("client", "therapist"):
+        written = [(w, i) for i, (who, text) in enumerate(turns) if who == speaker for w in bare(text)]
+        heard = [
+            (w, turn["id"] - 1)
+            for turn in document["turns"]
+            if role[turn["speaker"]] == speaker
+            for w in bare(" ".join(w["text"] for w in turn["words"] if not w.get("suspect")))
+        ]
+        blocks = difflib.SequenceMatcher(None, [w for w, _ in written], [w for w, _ in heard], autojunk=False)
+        votes = collections.defaultdict(collections.Counter)
+        for block in blocks.get_matching_blocks():
+            for k in range(block.size):
+                votes[heard[block.b + k][1]][written[block.a + k][1]] += 1
+        out |= {turn: count.most_common(1)[0][0] for turn, count in votes.items()}
+    return out
+
+
+def bare(text):
+    return re.findall(r"[a-z0-9']+", text.lower().replace("’", "'"))
+
+
+def moved(found, place):
+    """What was found in a recognised transcript, told by the written turns; what lies in none is at -1."""
+    for episode in found["episodes"]:
+        for marker in episode["markers"]:
+            turn = place.get(marker["turn"], -1)
+            marker["since"], marker["turn"] = place.get(marker["since"], turn), turn
+        for key in ("stances", "kinds"):
+            told = {}
+            for turn, value in sorted(episode[key].items()):
+                # A written turn that was cut in two: the first piece that says something counts.
+                if told.get(place.get(turn, -1)) in (None, "unclear", set()):
+                    told[place.get(turn, -1)] = value
+            episode[key] = told
+    return found
 
 
 def plain(name):

@@ -121,7 +121,13 @@ mod tests {
     #[test]
     fn the_documented_example_is_the_analysis_of_the_documented_transcript() {
         let page = include_str!("../../docs/analysis.md");
-        let block = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        let block = page
+            .split("```json\n")
+            .nth(1)
+            .unwrap()
+            .split("```")
+            .next()
+            .unwrap();
         let shown: Analysis = serde_json::from_str(block).unwrap();
         let transcript = parse(documented()[0].as_bytes(), 1 << 16).unwrap();
         let made = Analysis::of(

@@ -379,7 +379,9 @@ fn overlapping(overlaps: &[Span], people: &[Person<'_>]) -> Overlaps {
         let ends = |index: usize| {
             let talk = &people[index].talk;
             let at = talk.partition_point(|talk| talk.start <= span.start);
-            at.checked_sub(1).and_then(|at| talk.get(at)).map(|talk| talk.end)
+            at.checked_sub(1)
+                .and_then(|at| talk.get(at))
+                .map(|talk| talk.end)
         };
         let begun = |person: &Person<'_>| {
             let at = person.talk.partition_point(|talk| talk.start <= span.start);

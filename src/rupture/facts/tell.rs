@@ -81,7 +81,10 @@ fn table(facts: &Facts, lines: &mut Vec<String>) {
         row("Feeling words", &|s| {
             s.feelings.as_ref().map_or("-".into(), |feelings| {
                 let families = feelings.families.iter();
-                families.map(|f| f.words + f.negated).sum::<u64>().to_string()
+                families
+                    .map(|f| f.words + f.negated)
+                    .sum::<u64>()
+                    .to_string()
             })
         });
         let families = facts.speakers.iter().find_map(|s| s.feelings.as_ref());

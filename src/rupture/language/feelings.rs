@@ -48,7 +48,9 @@ impl Feelings {
         }
         let mut weights = HashMap::new();
         for line in valence.lines().filter(|line| !line.starts_with('#')) {
-            let (word, weight) = line.split_once('\t').ok_or(format!("valence.tsv: {line}"))?;
+            let (word, weight) = line
+                .split_once('\t')
+                .ok_or(format!("valence.tsv: {line}"))?;
             let weight = weight.parse().map_err(|_| format!("valence.tsv: {line}"))?;
             weights.insert(word.to_owned(), weight);
         }
@@ -100,11 +102,22 @@ mod tests {
     #[test]
     fn feeling_words_are_counted_by_family_with_negation() {
         let english = Language::of("en").unwrap();
-        let sentences = sentences_of("I'm not really angry, just sad and let down.", &english.normal);
+        let sentences = sentences_of(
+            "I'm not really angry, just sad and let down.",
+            &english.normal,
+        );
         let felt = english.feelings.felt(&sentences[0]);
         let mut families = felt.families;
         families.sort_unstable();
-        assert_eq!(families, [("anger", true), ("hurt", false), ("sadness", false), ("sadness", false)]);
+        assert_eq!(
+            families,
+            [
+                ("anger", true),
+                ("hurt", false),
+                ("sadness", false),
+                ("sadness", false)
+            ]
+        );
         assert!(felt.valence.contains(&(false, true)) && felt.valence.contains(&(false, false)));
     }
 }

@@ -156,7 +156,11 @@ mod tests {
             let features = features(&say(0.0, example["text"].as_str().unwrap()));
             for (name, score) in example["scores"].as_object().unwrap() {
                 let ours = learned.model(name).unwrap().score(&features);
-                assert_eq!(ours, score.as_str().unwrap().parse::<f64>().unwrap(), "{name}: {example}");
+                assert_eq!(
+                    ours,
+                    score.as_str().unwrap().parse::<f64>().unwrap(),
+                    "{name}: {example}"
+                );
             }
         }
     }

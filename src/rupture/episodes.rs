@@ -87,7 +87,7 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
             && before.received
             && turns[at - 1].has(language.replies.guard("asked_why"));
         let mut acts = acts(&turns[at], before, language);
-        acts.stance = stance(&turns[at], acts.stance, language);
+        acts.stance = stance(&turns[at], acts.stance, before.received, language);
         match acts.stance {
             Stance::Receives => acts.kinds.retain(|(kind, _)| kind.receives()),
             Stance::Defends => acts.kinds.retain(|(kind, _)| !kind.receives()),
@@ -291,4 +291,213 @@ fn readings(
         });
     }
     readings
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rupture::data::Tier;
+    use crate::transcript::convert::{Called, Form, convert};
+    use crate::transcript::testing::hostile_session;
+
+    fn talk(text: &str) -> Transcript {
+        let created = "2026-11-02T15:10:00Z".parse().unwrap();
+        let called = Called::default();
+        convert(
+            text.as_bytes(),
+            1 << 20,
+            Form::Plain,
+            &called,
+            created,
+            "test",
+        )
+        .unwrap()
+    }
+
+    fn of(text: &str) -> Vec<Episode> {
+        episodes(&talk(text))
+    }
+
+    fn found(text: &str) -> Option<(MarkerKind, Tier)> {
+        let first = of(text).into_iter().next()?.marker;
+        Some((first.kind, first.tier))
+    }
+
+    #[test]
+    fn each_kind_of_marker_is_found_in_plain_words() {
+        use MarkerKind as K;
+        for (text, kind) in [
+            (
+                "C: I don't think these sessions are helping me.",
+                K::ComplaintProgress,
+            ),
+            ("C: You never listen to me.", K::ComplaintTherapist),
+            (
+                "C: I don't see the point of these worksheets.",
+                K::ComplaintActivity,
+            ),
+            (
+                "C: You were half an hour late again.",
+                K::ComplaintParameters,
+            ),
+            (
+                "T: Maybe the anger protects you.\nC: No. That's not it.",
+                K::Rejecting,
+            ),
+            (
+                "T: You said you would call.\nC: Are you saying it's my fault?",
+                K::SelfDefence,
+            ),
+            ("C: Just tell me what to do.", K::Pressure),
+            (
+                "T: How did he die?\nC: I don't want to talk about that.",
+                K::Shutdown,
+            ),
+            (
+                "T: What did you feel?\nC: By the way, did you see the game?",
+                K::TopicShift,
+            ),
+            (
+                "T: We could do the ladder.\nC: Whatever you think is best.",
+                K::Deference,
+            ),
+            ("T: A small step?\nC: I'm beyond help.", K::Hopelessness),
+            (
+                "T: What did you feel?\nC: You know how families are.",
+                K::Avoidance,
+            ),
+        ] {
+            assert_eq!(found(text).map(|(kind, _)| kind), Some(kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_about_this_therapy_is_no_marker() {
+        for text in [
+            "C: My wife never listens to me.",
+            "C: The new tablets aren't working.",
+            "C: My boss said, you never listen to me.",
+            "C: My last therapist never listened to me.",
+            "C: I'm not saying you don't listen.",
+            "C: At first I thought these sessions were pointless but now I like them.",
+            "T: Is it okay if we go over the form?\nC: Sure.",
+            "C: I told my son I don't want to talk about it with him.",
+            "C: We'll never win, it's hopeless, that team.",
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_softened_complaint_is_possible_and_says_why() {
+        let text = "C: Maybe these sessions aren't helping me.";
+        let marker = of(text).remove(0).marker;
+        assert_eq!(marker.tier, Tier::Possible);
+        assert!(!marker.counter_evidence.is_empty());
+        assert_eq!(
+            found("C: These sessions aren't helping me.").unwrap().1,
+            Tier::Explicit
+        );
+    }
+
+    #[test]
+    fn nothing_rests_on_a_suspect_word_or_one_the_recogniser_is_unsure_of() {
+        let mut transcript = talk("C: You never listen to me.");
+        assert_eq!(episodes(&transcript).len(), 1);
+        transcript.turns[0].words[1].probability = 0.2;
+        assert!(episodes(&transcript).is_empty());
+        transcript.turns[0].words[1].probability = 0.9;
+        transcript.turns[0].words[2].suspect = true;
+        assert!(episodes(&transcript).is_empty());
+    }
+
+    #[test]
+    fn short_answers_count_only_where_they_fall_from_the_clients_own_length() {
+        let long = "C: Well we drove up to my sister and the whole way we talked about the house and who \
+            would have it and it went better than I had feared it would.\n";
+        let short =
+            "T: What was it like to see her?\nC: Fine.\nT: What went on in you?\nC: Don't know.\n";
+        let with = format!("T: How was the week?\n{long}{short}");
+        let marker = of(&with).remove(0).marker;
+        assert_eq!(marker.kind, MarkerKind::MinimalResponses);
+        assert_eq!((marker.since, marker.turn), (Some(4), 6));
+        let terse = "T: How was it?\nC: Cold.\nT: What did you do?\nC: Swam.\nT: And then, how was that?\nC: Good.\n";
+        assert!(of(terse).is_empty());
+    }
+
+    #[test]
+    fn order_tells_how_it_was_answered() {
+        let of = |replies: &str| {
+            let text = format!("C: These sessions aren't helping me.\n{replies}");
+            of(&text).remove(0)
+        };
+        let first = of(
+            "T: Thank you for telling me, that takes courage.\nC: Okay.\nT: The sheets are there to help you because change takes time.\n",
+        );
+        assert_eq!(first.outcome, Outcome::ReceivedFirst);
+        assert_eq!(first.replies[0].stance, Stance::Receives);
+        let courage = first.repair[0].heard.as_ref().unwrap();
+        assert!(courage.quote.starts_with("Thank you"));
+        assert!(first.repair[2].heard.is_none());
+
+        let late = of(
+            "T: Change takes time, you have to be patient.\nC: Right.\nT: I'm sorry, I didn't listen just now.\n",
+        );
+        assert_eq!(late.outcome, Outcome::ExplainedFirst);
+        assert!(late.repair[0].heard.is_none());
+
+        let passed = of("T: Let's get back to the homework.\n");
+        assert_eq!(passed.outcome, Outcome::NotTakenUp);
+        assert_eq!(of("").outcome, Outcome::Unclear);
+    }
+
+    #[test]
+    fn ambivalence_stands_first_only_where_the_client_said_it() {
+        let said = of("C: These sessions aren't helping me. Part of me doesn't want them to.");
+        assert_eq!(
+            said[0].readings[0].kind,
+            ReadingKind::AmbivalenceAboutChange
+        );
+        let guessed =
+            of("C: These sessions aren't helping me.\nT: Perhaps part of you is afraid to change.");
+        assert_eq!(guessed[0].readings[0].kind, ReadingKind::NotEnoughSaid);
+    }
+
+    #[test]
+    fn a_language_that_is_not_known_is_not_guessed_at() {
+        let mut transcript = talk("C: You never listen to me.");
+        transcript.language = "de".into();
+        assert!(episodes(&transcript).is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn whatever_is_said_findings_are_whole(transcript in hostile_session(), lines in prop::collection::vec(
+            prop::sample::select(vec!["C: You never listen.", "T: What was that like?", "C: Fine.", "C: Whatever.",
+                "T: I'm sorry.", "T: But last week you said it helped.", "C: This isn't helping.", "T: Mm."]), 1..14)) {
+            for transcript in [transcript, talk(&lines.join("\n"))] {
+                let mut number = 0;
+                for episode in episodes(&transcript) {
+                    prop_assert!(episode.first_turn <= episode.last_turn && episode.start <= episode.end);
+                    prop_assert!(!episode.readings.is_empty() && episode.repair.len() == 3);
+                    for marker in std::iter::once(&episode.marker).chain(&episode.more_markers) {
+                        number += 1;
+                        prop_assert_eq!(marker.finding, number);
+                        let turn = transcript.turns.iter().find(|t| t.id == marker.turn).unwrap();
+                        prop_assert_eq!(turn.speaker.as_str(), "client");
+                        prop_assert!(!marker.evidence.is_empty());
+                        prop_assert!((0.0..=1.0).contains(&marker.confidence));
+                    }
+                    for reply in &episode.replies {
+                        let turn = transcript.turns.iter().find(|t| t.id == reply.turn).unwrap();
+                        prop_assert_eq!(turn.speaker.as_str(), "therapist");
+                    }
+                }
+            }
+        }
+    }
 }

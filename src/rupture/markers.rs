@@ -267,6 +267,7 @@ pub(crate) fn close_by(turns: &[Said<'_>], at: usize, index: usize, language: &L
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
     if any(guards.guard("reported"), sentence)
+        || any(guards.guard("denied"), sentence)
         || any(guards.guard("over"), sentence)
         || any(guards.guard("elsewhere"), sentence)
     {

@@ -54,7 +54,14 @@ pub(crate) fn resembles(turns: &[Said<'_>], at: usize, language: &Language) -> O
 }
 
 /// The stance of a reply, where the model is sure enough to add to what the rules say.
-pub(crate) fn stance(turn: &Said<'_>, by_rules: Stance, language: &Language) -> Stance {
+///
+/// After the client was received, a reason is no defence: there the model alone finds none.
+pub(crate) fn stance(
+    turn: &Said<'_>,
+    by_rules: Stance,
+    received: bool,
+    language: &Language,
+) -> Stance {
     let Some(model) = language.learned.model("stance") else {
         return by_rules;
     };
@@ -68,6 +75,7 @@ pub(crate) fn stance(turn: &Said<'_>, by_rules: Stance, language: &Language) -> 
         Stance::Defends
     };
     let needed = match by_rules {
+        Stance::Unclear if received && by_model == Stance::Defends => return by_rules,
         Stance::Unclear | Stance::Mixed => SURE,
         _ => SURER,
     };

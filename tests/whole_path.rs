@@ -53,7 +53,11 @@ fn the_bundled_session_is_written_down_with_both_speakers_right_and_nothing_read
     assert_eq!(facts["schema"], "undertone-analysis/1");
     desk.done(&["show", "last"]);
     let turn = transcript["turns"].as_array().unwrap().iter();
-    let turn = turn.clone().find(|turn| turn["speaker"] == "client").unwrap()["id"].to_string();
+    let turn = turn
+        .clone()
+        .find(|turn| turn["speaker"] == "client")
+        .unwrap()["id"]
+        .to_string();
     desk.done(&["judge", "last", &turn, "add", "deference"]);
     desk.done(&["analyze", "last", "--json"]);
     let own = desk.done(&["analyze", "--stats", "--json"]);

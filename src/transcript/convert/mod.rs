@@ -139,7 +139,8 @@ fn too_many() -> Error {
 fn spread(text: &str, start: f64, end: f64) -> Vec<Word> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let weight = |word: &str| word.chars().count() as f64 + 1.0;
-    let all: f64 = words.iter().map(|word| weight(word)).sum();
+    // The last word ends where the stretch does: no space follows it.
+    let all = words.iter().fold(-1.0, |sum, word| sum + weight(word));
     let mut passed = 0.0;
     let at = |part: f64| millis(start + (end - start) * part / all.max(1.0));
     words

@@ -52,6 +52,17 @@ fn the_bundled_session_is_written_down_with_both_speakers_right_and_nothing_read
     let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
     assert_eq!(facts["schema"], "undertone-analysis/1");
     desk.done(&["show", "last"]);
+    let turn = transcript["turns"].as_array().unwrap().iter();
+    let turn = turn
+        .clone()
+        .find(|turn| turn["speaker"] == "client")
+        .unwrap()["id"]
+        .to_string();
+    desk.done(&["judge", "last", &turn, "add", "deference"]);
+    desk.done(&["analyze", "last", "--json"]);
+    let own = desk.done(&["analyze", "--stats", "--json"]);
+    let own: serde_json::Value = serde_json::from_str(&own).unwrap();
+    assert_eq!(own[0]["added"], 1, "a new analysis keeps what was judged");
 
     let sound = std::fs::read(desk::session()).unwrap();
     desk.holds_none_of(&[

@@ -21,6 +21,7 @@ mod doctor;
 mod export;
 mod import;
 mod init;
+mod judge;
 mod microphones;
 mod model;
 mod moments;
@@ -102,10 +103,12 @@ enum Command {
     Show(show::ShowArgs),
     /// Hand on a session: to a file, to stdout, or sealed to somebody
     Export(export::ExportArgs),
-    /// Gather the facts of a session: talk time, silences, questions
+    /// Find passages where strain may have been voiced, and gather the facts of a session
     Analyze(analyze::AnalyzeArgs),
     /// Show or change what the client agreed to
     Consent(consent::ConsentArgs),
+    /// Say what you think of a finding, or add one
+    Judge(judge::JudgeArgs),
     /// Save what an interrupted recording holds
     Recover(recover::RecoverArgs),
     /// Delete a session for good
@@ -169,6 +172,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Export(args) => export::run(args, &context),
         Command::Analyze(args) => analyze::run(args, &context),
         Command::Consent(args) => consent::run(args, &context),
+        Command::Judge(args) => judge::run(args, &context),
         Command::Recover(args) => recover::run(args, &context),
         Command::Delete(args) => delete::run(args, &context),
         Command::Model(args) => model::run(args, &context),

@@ -19,6 +19,8 @@ enum Kind {
     Transcript,
     /// undertone-analysis/1
     Analysis,
+    /// undertone-judgements/1
+    Judgements,
 }
 
 /// Runs the command.
@@ -30,5 +32,6 @@ pub fn run(args: &SchemaArgs, cx: &Context) -> Result<()> {
     cx.print_json(&match args.of {
         Kind::Transcript => transcript::schema(),
         Kind::Analysis => rupture::schema(),
+        Kind::Judgements => rupture::judgements_schema(),
     })
 }

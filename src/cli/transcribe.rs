@@ -206,6 +206,7 @@ fn assemble(
             sample_rate: manifest.sample_rate,
             title: manifest.title.clone(),
             client_code: manifest.client_code.clone(),
+            untimed: false,
         },
         language: heard.language,
         model: transcript::Model {

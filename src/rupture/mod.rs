@@ -1,16 +1,31 @@
 //! The analyzer: pure functions over a transcript.
 //!
-//! So far it states [`facts`], which anybody with a stopwatch could check. It passes no judgement
-//! on what was said, on the alliance, or on the therapist, and suspect words count for nothing.
+//! It states [`facts`], which anybody with a stopwatch could check, and names passages where strain
+//! may have been voiced, with the words, for a person to judge. It passes no judgement on what was
+//! said, on the alliance, or on the therapist, and suspect words count for nothing.
 
+mod behaviours;
+mod data;
+mod episodes;
 pub mod facts;
+mod judgement;
+mod language;
+mod markers;
+mod recall;
+mod replies;
+mod said;
+mod tell;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::{Transcript, named};
+pub use data::*;
+pub use episodes::WINDOW;
 use facts::Facts;
+pub use judgement::*;
+pub use tell::{NOTHING, tell};
 
 /// The schema's name as written in every analysis.
 pub const SCHEMA: &str = "undertone-analysis/1";
@@ -29,8 +44,16 @@ pub struct Analysis {
     pub created: Timestamp,
     /// The program and version that made it, such as `undertone 0.1.0`.
     pub tool: String,
-    /// What can be counted and timed.
-    pub facts: Facts,
+    /// What can be counted and timed; absent where nobody measured the transcript's times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+    /// Whether the wording of the transcript's language is known; where it is not, nothing was
+    /// looked for in the words.
+    pub language_known: bool,
+    /// Places where strain may have been voiced, and how each was answered, for a person to judge.
+    pub episodes: Vec<Episode>,
+    /// What each turn of the therapist mainly does, by rough rules.
+    pub behaviours: Vec<TurnBehaviour>,
 }
 
 impl Analysis {
@@ -48,8 +71,20 @@ impl Analysis {
             transcript_sha256,
             created,
             tool: tool.into(),
-            facts: facts::facts(transcript),
+            facts: (!transcript.session.untimed).then(|| facts::facts(transcript)),
+            language_known: language::Language::of(&transcript.language).is_some(),
+            episodes: episodes::episodes(transcript),
+            behaviours: behaviours::behaviours(transcript),
         }
+    }
+}
+
+impl Analysis {
+    /// All markers, in the order of their numbers.
+    pub fn markers(&self) -> impl Iterator<Item = &Marker> {
+        self.episodes
+            .iter()
+            .flat_map(|episode| std::iter::once(&episode.marker).chain(&episode.more_markers))
     }
 }
 
@@ -85,7 +120,15 @@ mod tests {
 
     #[test]
     fn the_documented_example_is_the_analysis_of_the_documented_transcript() {
-        let shown: Analysis = serde_json::from_str(documented()[1]).unwrap();
+        let page = include_str!("../../docs/analysis.md");
+        let block = page
+            .split("```json\n")
+            .nth(1)
+            .unwrap()
+            .split("```")
+            .next()
+            .unwrap();
+        let shown: Analysis = serde_json::from_str(block).unwrap();
         let transcript = parse(documented()[0].as_bytes(), 1 << 16).unwrap();
         let made = Analysis::of(
             &transcript,

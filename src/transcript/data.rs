@@ -63,6 +63,9 @@ pub struct Session {
     /// The therapist's code for the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_code: Option<String>,
+    /// True where nobody measured times: those given here only keep the order of the words.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untimed: bool,
 }
 
 /// The speech model that wrote a transcript.

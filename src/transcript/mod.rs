@@ -3,6 +3,7 @@
 //! Pure data: no model is run here, no file is opened, nothing is printed.
 
 mod assemble;
+pub mod convert;
 mod data;
 pub mod export;
 pub mod moments;
@@ -60,7 +61,7 @@ pub(crate) fn undocumented(schema: &serde_json::Value, path: &str, found: &mut V
     }
 }
 
-/// The blocks of JSON in the page that describes both schemas.
+/// The blocks of JSON in the page that describes the schema.
 #[cfg(test)]
 pub(crate) fn documented() -> Vec<&'static str> {
     include_str!("../../docs/transcript.md")

@@ -46,6 +46,7 @@ pub(crate) fn input(duration: f64, channels: Vec<ChannelSpeech>) -> AssembleInpu
             sample_rate: 16_000,
             title: Some("Fifth session".into()),
             client_code: Some("K-17".into()),
+            untimed: false,
         },
         language: "en".into(),
         model: Model {

@@ -50,6 +50,8 @@ pub enum Event {
     TranscriptWritten,
     /// An analysis was written.
     AnalysisWritten,
+    /// A finding was judged by the therapist.
+    FindingJudged,
     /// A session was read on screen.
     SessionShown,
     /// Something of a session left the vault.

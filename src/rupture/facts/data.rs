@@ -64,6 +64,35 @@ pub struct SpeakerFacts {
     pub closed_questions: Option<u64>,
     /// Short answers inside the other's turn ("mm-hm").
     pub backchannels: u64,
+    /// Feeling words; none where their language is not known. Counted words, not emotions.
+    #[serde(default)]
+    pub feelings: Option<FeelingWords>,
+}
+
+/// Feeling words of a speaker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FeelingWords {
+    /// By family, each family listed.
+    pub families: Vec<FeelingFamily>,
+    /// Feeling words of all families for 100 words; none where no word was said.
+    pub per_100_words: Option<f64>,
+    /// Words with a valence of 1 or more in VADER's lexicon, negated ones left out.
+    pub positive_words: u64,
+    /// Words with a valence of -1 or less in VADER's lexicon, negated ones left out.
+    pub negative_words: u64,
+    /// Words of either sort behind a negation ("not happy").
+    pub negated_words: u64,
+}
+
+/// Feeling words of one family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FeelingFamily {
+    /// Its name: anger, fear, hope, hurt, relief, sadness or shame.
+    pub family: String,
+    /// How many words, negated ones left out.
+    pub words: u64,
+    /// How many behind a negation ("not angry").
+    pub negated: u64,
 }
 
 /// How soon one speaker answers another.
@@ -145,6 +174,9 @@ pub struct CameIn {
     pub speaker: String,
     /// How often.
     pub count: u64,
+    /// How often of these the other fell silent first: an interruption, whatever it was for.
+    #[serde(default)]
+    pub took_floor: u64,
     /// Seconds of talking at once in all of them together.
     pub seconds: f64,
 }
@@ -178,4 +210,8 @@ pub struct SpeakerStretch {
     pub words: u64,
     /// Questions in turns that begin here.
     pub questions: u64,
+    /// Feeling words in turns that begin here, negated ones too; none where their language is not
+    /// known.
+    #[serde(default)]
+    pub feeling_words: Option<u64>,
 }

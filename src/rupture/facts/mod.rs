@@ -4,12 +4,14 @@
 //! from the sound (see [`Transcript::talk`]); counts of words come from words that are not suspect.
 
 mod data;
-mod questions;
+pub(crate) mod questions;
 mod tell;
 
 pub use data::*;
 pub use tell::tell;
 
+use crate::rupture::language::Language;
+use crate::rupture::language::normal::sentences;
 use crate::speech::{Span, Word};
 use crate::transcript::spans::{finite, millis, total, union, within};
 use crate::transcript::{Speaker, Transcript, Turn};
@@ -50,6 +52,7 @@ pub fn facts(transcript: &Transcript) -> Facts {
         .split(['-', '_'])
         .next()
         .is_some_and(|code| code.eq_ignore_ascii_case("en"));
+    let language = Language::of(&transcript.language);
     let people: Vec<Person<'_>> = transcript
         .speakers
         .iter()
@@ -68,6 +71,7 @@ pub fn facts(transcript: &Transcript) -> Facts {
                 .flat_map(|turn| &turn.words)
                 .filter(|word| word.suspect)
                 .count() as u64,
+            language,
         })
         .collect();
     let everybody: f64 = people.iter().fold(0.0, |sum, p| sum + total(&p.talk));
@@ -133,6 +137,7 @@ struct Person<'a> {
     talk: Vec<Span>,
     turns: Vec<&'a Turn>,
     suspect: u64,
+    language: Option<&'static Language>,
 }
 
 impl Person<'_> {
@@ -171,7 +176,57 @@ impl Person<'_> {
             open_questions: english.then(|| count(&asked, Asked::Open)),
             closed_questions: english.then(|| count(&asked, Asked::Closed)),
             backchannels: self.turns.iter().filter(|turn| turn.backchannel).count() as u64,
+            feelings: self.language.map(|language| self.feelings(language, words)),
         }
+    }
+
+    fn feelings(&self, language: &Language, words: u64) -> FeelingWords {
+        let lexicon = &language.feelings;
+        let mut families: Vec<FeelingFamily> = lexicon
+            .families()
+            .map(|family| FeelingFamily {
+                family: family.into(),
+                words: 0,
+                negated: 0,
+            })
+            .collect();
+        let (mut all, mut positive, mut negative, mut negated_words) = (0_u64, 0, 0, 0);
+        for turn in &self.turns {
+            for sentence in sentences(&turn.words, &language.normal) {
+                let felt = lexicon.felt(&sentence);
+                for (name, negated) in felt.families {
+                    all += 1;
+                    for family in families.iter_mut().filter(|f| f.family == name) {
+                        family.words += u64::from(!negated);
+                        family.negated += u64::from(negated);
+                    }
+                }
+                for (good, negated) in felt.valence {
+                    match (negated, good) {
+                        (true, _) => negated_words += 1,
+                        (false, true) => positive += 1,
+                        (false, false) => negative += 1,
+                    }
+                }
+            }
+        }
+        FeelingWords {
+            families,
+            per_100_words: (words > 0).then(|| (all as f64 / words as f64 * 1000.0).round() / 10.0),
+            positive_words: positive,
+            negative_words: negative,
+            negated_words,
+        }
+    }
+
+    /// Feeling words of one turn.
+    fn felt(&self, turn: &Turn) -> u64 {
+        self.language.map_or(0, |language| {
+            sentences(&turn.words, &language.normal)
+                .iter()
+                .map(|sentence| language.feelings.felt(sentence).families.len() as u64)
+                .sum()
+        })
     }
 
     fn asked(&self) -> Vec<Asked> {
@@ -316,10 +371,18 @@ fn overlapping(overlaps: &[Span], people: &[Person<'_>]) -> Overlaps {
         .map(|person| CameIn {
             speaker: person.id.into(),
             count: 0,
+            took_floor: 0,
             seconds: 0.0,
         })
         .collect();
     for span in overlaps {
+        let ends = |index: usize| {
+            let talk = &people[index].talk;
+            let at = talk.partition_point(|talk| talk.start <= span.start);
+            at.checked_sub(1)
+                .and_then(|at| talk.get(at))
+                .map(|talk| talk.end)
+        };
         let begun = |person: &Person<'_>| {
             let at = person.talk.partition_point(|talk| talk.start <= span.start);
             let talk = person.talk.get(at.checked_sub(1)?)?;
@@ -331,10 +394,11 @@ fn overlapping(overlaps: &[Span], people: &[Person<'_>]) -> Overlaps {
             .filter_map(|(index, person)| Some((begun(person)?, index)))
             .collect();
         begun.sort_by(|a, b| b.0.total_cmp(&a.0));
-        if let [(last, index), (other, _), ..] = begun[..]
+        if let [(last, index), (other, host), ..] = begun[..]
             && last > other
         {
             came_in[index].count += 1;
+            came_in[index].took_floor += u64::from(ends(index) > ends(host));
             came_in[index].seconds += span.end - span.start;
         }
     }
@@ -384,6 +448,14 @@ fn over_time(
                         .filter(|turn| here(turn.start))
                         .map(|turn| asked(turn).len() as u64)
                         .sum(),
+                    feeling_words: person.language.map(|_| {
+                        person
+                            .turns
+                            .iter()
+                            .filter(|turn| here(turn.start))
+                            .map(|turn| person.felt(turn))
+                            .sum()
+                    }),
                 })
                 .collect(),
         });

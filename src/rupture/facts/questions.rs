@@ -5,7 +5,7 @@
 
 /// How a question is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// Invites more than a fact: "How was that?"
     Open,
     /// Can be answered with yes, no or a fact: "Did you sleep?"
@@ -85,7 +85,7 @@ const BEFORE: &[&str] = &[
 const LONGEST: usize = 6;
 
 /// The questions in a turn's words, in order.
-pub(super) fn asked<'a>(words: impl Iterator<Item = &'a str>) -> Vec<Asked> {
+pub(crate) fn asked<'a>(words: impl Iterator<Item = &'a str>) -> Vec<Asked> {
     let mut found = Vec::new();
     let mut sentence: Vec<&str> = Vec::new();
     for word in words {

@@ -77,6 +77,36 @@ fn table(facts: &Facts, lines: &mut Vec<String>) {
         row("  open", &|s| some(s.open_questions));
         row("  closed", &|s| some(s.closed_questions));
     }
+    if facts.speakers.iter().any(|s| s.feelings.is_some()) {
+        row("Feeling words", &|s| {
+            s.feelings.as_ref().map_or("-".into(), |feelings| {
+                let families = feelings.families.iter();
+                families
+                    .map(|f| f.words + f.negated)
+                    .sum::<u64>()
+                    .to_string()
+            })
+        });
+        let all = |family: &str| {
+            let found = facts.speakers.iter().flat_map(|s| &s.feelings);
+            let families = found.flat_map(|feelings| &feelings.families);
+            let of = families.filter(|known| known.family == family);
+            of.map(|known| known.words + known.negated).sum::<u64>()
+        };
+        let first = facts.speakers.iter().find_map(|s| s.feelings.as_ref());
+        let families = first.iter().flat_map(|feelings| &feelings.families);
+        for family in families.filter(|family| all(&family.family) > 0) {
+            row(&format!("  {}", family.family), &|s| {
+                let own = s.feelings.iter().flat_map(|feelings| &feelings.families);
+                let own = own.filter(|own| own.family == family.family);
+                own.map(|own| match own.negated {
+                    0 => own.words.to_string(),
+                    negated => format!("{} (+{negated} not)", own.words),
+                })
+                .collect()
+            });
+        }
+    }
     row("Mm-hm and the like", &|s| s.backchannels.to_string());
     row("Suspect words", &|s| s.suspect_words.to_string());
 }
@@ -162,10 +192,11 @@ fn exchange(facts: &Facts, lines: &mut Vec<String>) {
     ));
     for came_in in facts.overlaps.came_in.iter().filter(|c| c.count > 0) {
         lines.push(format!(
-            "  {} came in: {} ({:.1} s)",
+            "  {} came in: {} ({:.1} s); the other fell silent first: {}",
             named(facts, &came_in.speaker),
             came_in.count,
-            came_in.seconds
+            came_in.seconds,
+            came_in.took_floor
         ));
     }
 }
@@ -248,6 +279,8 @@ mod tests {
         Questions                   2          0
           open                      1          0
           closed                    1          0
+        Feeling words               1          0
+          hope                      1          0
         Mm-hm and the like          1          0
         Suspect words               0          1
 
@@ -262,7 +295,7 @@ mod tests {
         Silences of 3 s or more: 1, 7 s together, longest 7 s
           after Client, broken by Client: 1 (7 s)
         Both at once: 2 times, 0.6 s together
-          Therapist came in: 2 (0.6 s)
+          Therapist came in: 2 (0.6 s); the other fell silent first: 1
 
         Not listened for:
         - tone of voice, loudness, laughter, crying, sighs

@@ -1,0 +1,126 @@
+//! `undertone judge`: the therapist's own judgement of a finding, sealed beside the analysis.
+
+use std::io::{IsTerminal, Read};
+
+use clap::ValueEnum;
+
+use super::analyze::{ANALYSIS, JUDGEMENTS, judgements};
+use super::{Context, written};
+use crate::rupture::{Analysis, LONGEST_NOTE, MarkerKind, Verdict};
+use crate::vault::{Event, Purpose, consent};
+use crate::{Error, Kind, Result};
+
+/// Largest analysis that is read back, in bytes.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// Arguments of `undertone judge`.
+#[derive(Debug, clap::Args)]
+pub struct JudgeArgs {
+    /// Which session: its id, the beginning of its id, or `last`
+    session: String,
+    /// Number of the finding; with `add`, number of the client's turn
+    number: u32,
+    /// What you say of it
+    judgement: Own,
+    /// What it is, with `recode` and `add`
+    #[arg(value_parser = kind)]
+    kind: Option<MarkerKind>,
+    /// Add a note: it is read from stdin, never from an argument
+    #[arg(long)]
+    note: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Own {
+    /// It is what it says
+    Agree,
+    /// There is no strain here
+    Disagree,
+    /// There is, of another kind
+    Recode,
+    /// Nothing found it
+    Add,
+}
+
+fn kind(text: &str) -> Result<MarkerKind, String> {
+    let text = text.replace('-', "_");
+    MarkerKind::ALL
+        .into_iter()
+        .find(|kind| kind.id() == text)
+        .ok_or_else(|| {
+            let known: Vec<&str> = MarkerKind::ALL.iter().map(|kind| kind.id()).collect();
+            format!("known kinds: {}", known.join(", "))
+        })
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Kind::NotFound`] if the session is not analyzed, or has no such finding or turn;
+/// [`Kind::Usage`] if a kind is missing or too much; what the vault gives.
+pub fn run(args: &JudgeArgs, cx: &Context) -> Result<()> {
+    let (unlocked, session) = cx.open(&args.session)?;
+    consent::allow(
+        session.manifest()?.consent.as_ref(),
+        Purpose::Analysis,
+        &session.id().to_string(),
+    )?;
+    let mut own = judgements(&session)?;
+    let note = if args.note { Some(note(cx)?) } else { None };
+    if args.judgement == Own::Add {
+        let kind = args.kind.ok_or_else(|| {
+            Error::new(Kind::Usage, "What it is has to be said.").hint("undertone judge --help")
+        })?;
+        own.add(&written::read(&session)?, args.number, kind, note, cx.now())?;
+    } else {
+        if !session.has(ANALYSIS) {
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("Session {} is not analyzed yet.", session.id()),
+            )
+            .hint(format!("undertone analyze {}", session.id())));
+        }
+        let bytes = session.read(ANALYSIS, LARGEST)?;
+        let analysis: Analysis = serde_json::from_slice(&bytes).map_err(|_| {
+            Error::new(
+                Kind::Damaged,
+                "The analysis is from another version of undertone. Nothing is lost.",
+            )
+            .hint(format!("undertone analyze {}", session.id()))
+        })?;
+        let verdict = match args.judgement {
+            Own::Agree => Verdict::Agree,
+            Own::Disagree => Verdict::Disagree,
+            _ => Verdict::Recode,
+        };
+        own.judge(&analysis, args.number, verdict, args.kind, note, cx.now())?;
+    }
+    let bytes = zeroize::Zeroizing::new(
+        serde_json::to_vec(&own)
+            .map_err(|_| Error::new(Kind::Internal, "The judgement cannot be written."))?,
+    );
+    session.put(JUDGEMENTS, &bytes)?;
+    unlocked
+        .vault()
+        .note(Event::FindingJudged, Some(&session.id()), cx.now())?;
+    if cx.json {
+        return cx.print_json(&own);
+    }
+    cx.say("Your judgement is sealed beside the analysis. A new analysis keeps it.");
+    Ok(())
+}
+
+/// The note: everything on stdin, or one line typed at the terminal.
+fn note(cx: &Context) -> Result<String> {
+    let stdin = std::io::stdin();
+    let most = LONGEST_NOTE as u64 * 4;
+    let mut text = String::new();
+    let read = if stdin.is_terminal() {
+        cx.say("Your note (one line):");
+        stdin.read_line(&mut text)
+    } else {
+        stdin.lock().take(most).read_to_string(&mut text)
+    };
+    read.map_err(|_| Error::new(Kind::Usage, "The note is not text that can be read."))?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,61 @@
+//! What each turn of the therapist mainly does: reflects, asks, gives, or something else. By
+//! rules alone: no data that may be shipped was found to learn it from.
+
+use super::data::{Behaviour, TurnBehaviour};
+use super::language::Language;
+use super::said::{Said, said};
+use crate::transcript::{Role, Transcript};
+
+/// One entry for each of the therapist's turns that take the floor; none in a language that is
+/// not known.
+pub(crate) fn behaviours(transcript: &Transcript) -> Vec<TurnBehaviour> {
+    let Some(language) = Language::of(&transcript.language) else {
+        return Vec::new();
+    };
+    said(transcript, language)
+        .iter()
+        .filter(|turn| turn.role == Role::Therapist)
+        .map(|turn| TurnBehaviour {
+            turn: turn.turn.id,
+            behaviour: behaviour(turn, language),
+        })
+        .collect()
+}
+
+/// Words that a turn needs to be more than a murmur.
+const LEAST_WORDS: usize = 4;
+
+/// From this length (in words) on a turn without a question mostly informs.
+const LONG: usize = 45;
+
+fn behaviour(turn: &Said<'_>, language: &Language) -> Behaviour {
+    let found = |kind: Behaviour| {
+        let words = language.words.behaviours.iter().filter(|b| b.kind == kind);
+        let patterns = words.flat_map(|b| &b.when);
+        turn.sentences
+            .iter()
+            .filter(|s| patterns.clone().any(|pattern| pattern.find(s).is_some()))
+            .count()
+    };
+    let reflects = found(Behaviour::Reflection);
+    let gives = found(Behaviour::Input);
+    if !turn.asked.is_empty() {
+        // "So you'd rather wait?" says back, whatever its voice does.
+        let asks = found(Behaviour::Question) > 0;
+        return if !asks && reflects > 0 && turn.length >= LEAST_WORDS {
+            Behaviour::Reflection
+        } else {
+            Behaviour::Question
+        };
+    }
+    if found(Behaviour::Other) > 0 && turn.length < 12 || turn.length < LEAST_WORDS {
+        return Behaviour::Other;
+    }
+    if found(Behaviour::Question) > 0 && turn.length < LONG && reflects == 0 {
+        return Behaviour::Question;
+    }
+    if gives > reflects || turn.length >= LONG && gives > 0 {
+        return Behaviour::Input;
+    }
+    Behaviour::Reflection
+}

@@ -1,0 +1,503 @@
+//! From markers to episodes: marker, the therapist's next turns, and what came of it, told as a
+//! sequence; readings side by side; the steps of repair.
+
+use super::data::{
+    Episode, Line, Marker, MarkerKind, Outcome, Reading, ReadingKind, Repair, RepairStep, Reply,
+    ReplyKind, Stance,
+};
+use super::language::Language;
+use super::markers::{Hit, markers, runs};
+use super::recall::{resembles, stance};
+use super::replies::{Acts, Before, acts, reply};
+use super::said::{Said, any, said};
+use crate::transcript::spans::millis;
+use crate::transcript::{Role, Transcript};
+
+/// How many of the therapist's turns after the last marker belong to an episode.
+pub const WINDOW: usize = 3;
+
+/// The episodes of a session; none in a language that is not known.
+pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
+    let Some(language) = Language::of(&transcript.language) else {
+        return Vec::new();
+    };
+    let turns = said(transcript, language);
+    let mut hits = runs(&turns, language);
+    for at in (0..turns.len()).filter(|at| turns[*at].role == Role::Client) {
+        let by_rules = markers(&turns, at, language);
+        if by_rules.is_empty() {
+            hits.extend(resembles(&turns, at, language));
+        }
+        hits.extend(by_rules);
+    }
+    hits.sort_by_key(|hit| (hit.at, hit.tier));
+    let mut number = 0;
+    grouped(hits, &turns)
+        .iter()
+        .map(|group| episode(group, &turns, language, &mut number))
+        .collect()
+}
+
+/// Markers whose windows of replies touch.
+fn grouped(hits: Vec<Hit>, turns: &[Said<'_>]) -> Vec<Vec<Hit>> {
+    let mut groups: Vec<Vec<Hit>> = Vec::new();
+    for hit in hits {
+        match groups.last_mut() {
+            Some(group) if hit.at <= window(group, turns).last().map_or(0, |at| at + 1) => {
+                group.push(hit);
+            }
+            _ => groups.push(vec![hit]),
+        }
+    }
+    groups
+}
+
+/// Indices of the therapist's turns after the first marker, up to [`WINDOW`] after the last one.
+fn window(group: &[Hit], turns: &[Said<'_>]) -> Vec<usize> {
+    let first = group.iter().map(|hit| hit.at).min().unwrap_or(0);
+    let last = group.iter().map(|hit| hit.at).max().unwrap_or(0);
+    let therapist = |at: &usize| turns[*at].role == Role::Therapist;
+    let between = (first + 1..last).filter(therapist);
+    let after = (last + 1..turns.len()).filter(therapist).take(WINDOW);
+    between.chain(after).collect()
+}
+
+fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut u32) -> Episode {
+    let window = window(group, turns);
+    let first = group
+        .iter()
+        .map(|hit| hit.since.unwrap_or(hit.at))
+        .min()
+        .unwrap_or(0);
+    let reached = window
+        .last()
+        .copied()
+        .unwrap_or(0)
+        .max(group.last().map_or(0, |hit| hit.at));
+    // The client's uptake belongs to it.
+    let last = match turns.get(reached + 1) {
+        Some(next) if next.role == Role::Client => reached + 1,
+        _ => reached,
+    };
+    let mut before = Before::default();
+    let mut done: Vec<(usize, Acts)> = Vec::new();
+    for at in window {
+        before.asked_why = at > 0
+            && turns[at - 1].role == Role::Client
+            && before.received
+            && turns[at - 1].has(language.replies.guard("asked_why"));
+        let mut acts = acts(&turns[at], before, language);
+        acts.stance = stance(&turns[at], acts.stance, before.received, language);
+        match acts.stance {
+            Stance::Receives => acts.kinds.retain(|(kind, _)| kind.receives()),
+            Stance::Defends => acts.kinds.retain(|(kind, _)| !kind.receives()),
+            _ => {}
+        }
+        before.received |= acts.stance == Stance::Receives || acts.stance == Stance::Mixed;
+        done.push((at, acts));
+    }
+    let replies: Vec<Reply> = done
+        .iter()
+        .map(|(at, acts)| reply(&turns[*at], acts))
+        .collect();
+    let mut told = group.iter().map(|hit| {
+        *number += 1;
+        marker(hit, turns, *number)
+    });
+    let marker = told.next().unwrap_or_else(|| nothing(turns, first));
+    let more_markers: Vec<Marker> = told.collect();
+    let wording = language.words.wording.get(&marker.kind);
+    let (start, end) = (turns[first].turn.start, turns[last].turn.end);
+    Episode {
+        start: millis(start),
+        end: millis(end.max(start)),
+        first_turn: turns[first].turn.id,
+        last_turn: turns[last].turn.id,
+        wording: wording
+            .and_then(|all| all.first())
+            .cloned()
+            .unwrap_or_default(),
+        outcome: outcome(&replies),
+        readings: readings(group, turns, first..=last, language),
+        repair: repair(&done, turns),
+        marker,
+        more_markers,
+        replies,
+    }
+}
+
+fn marker(hit: &Hit, turns: &[Said<'_>], finding: u32) -> Marker {
+    let turn = &turns[hit.at];
+    let (start, end) = turn.times(hit.words.clone());
+    Marker {
+        finding,
+        kind: hit.kind,
+        tier: hit.tier,
+        turn: turn.turn.id,
+        since: hit.since.map(|at| turns[at].turn.id),
+        start: millis(start),
+        end: millis(end),
+        quote: turn.quote(hit.words.clone()),
+        evidence: hit.evidence.clone(),
+        counter_evidence: hit.against.clone(),
+        confidence: turn.confidence(hit.words.clone()),
+    }
+}
+
+/// Never used: a group has a marker. It stands here so that nothing can panic.
+fn nothing(turns: &[Said<'_>], at: usize) -> Marker {
+    let hit = Hit {
+        at,
+        since: None,
+        kind: MarkerKind::Avoidance,
+        tier: super::data::Tier::Possible,
+        words: 0..0,
+        evidence: Vec::new(),
+        against: Vec::new(),
+    };
+    marker(&hit, turns, 0)
+}
+
+/// What order the replies came in. Turns that do nothing do not count.
+fn outcome(replies: &[Reply]) -> Outcome {
+    let only_redirects = |reply: &Reply| reply.kinds.iter().all(|k| *k == ReplyKind::Redirect);
+    let answers: Vec<&Reply> = replies
+        .iter()
+        .filter(|r| r.stance != Stance::Unclear)
+        .collect();
+    let Some((first, later)) = answers.split_first() else {
+        return Outcome::Unclear;
+    };
+    if answers.iter().all(|reply| only_redirects(reply)) {
+        return Outcome::NotTakenUp;
+    }
+    let receives = |reply: &&&Reply| matches!(reply.stance, Stance::Receives | Stance::Mixed);
+    let defends = |reply: &&&Reply| matches!(reply.stance, Stance::Defends | Stance::Mixed);
+    match first.stance {
+        Stance::Receives if later.iter().any(|reply| defends(&reply)) => Outcome::Mixed,
+        Stance::Receives => Outcome::ReceivedFirst,
+        Stance::Mixed => Outcome::Mixed,
+        _ if only_redirects(first) && later.iter().any(|reply| receives(&reply)) => Outcome::Mixed,
+        _ => Outcome::ExplainedFirst,
+    }
+}
+
+/// The steps of repair, each where it was heard first.
+fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
+    let all = || {
+        done.iter().flat_map(|(at, acts)| {
+            acts.kinds
+                .iter()
+                .map(move |(kind, index)| (*at, *kind, *index))
+        })
+    };
+    let line = |(at, _, index): (usize, ReplyKind, usize)| {
+        let turn = &turns[at];
+        let words = turn.sentences[index].words.clone();
+        Line {
+            turn: turn.turn.id,
+            at: millis(turn.times(words.clone()).0),
+            quote: turn.quote(words),
+        }
+    };
+    let validates = |kind| matches!(kind, ReplyKind::Validate | ReplyKind::Thank);
+    let courage = all()
+        .take_while(|(_, kind, _)| kind.receives())
+        .find(|(_, kind, _)| validates(*kind));
+    let of = |wanted: ReplyKind| all().find(|(_, kind, _)| *kind == wanted);
+    [
+        (RepairStep::ValidateCourage, courage),
+        (RepairStep::Renegotiate, of(ReplyKind::Renegotiate)),
+        (RepairStep::TalkAboutProcess, of(ReplyKind::HereAndNow)),
+    ]
+    .map(|(step, heard)| Repair {
+        step,
+        heard: heard.map(line),
+    })
+    .to_vec()
+}
+
+/// What a marker itself says about the reading of it: a complaint about what is done says that
+/// it does not fit, one about the therapist that something hurt.
+fn implied(kind: MarkerKind) -> Option<ReadingKind> {
+    match kind {
+        MarkerKind::ComplaintActivity | MarkerKind::Pressure => {
+            Some(ReadingKind::GoalOrMethodMismatch)
+        }
+        MarkerKind::ComplaintTherapist | MarkerKind::SelfDefence => {
+            Some(ReadingKind::SmallRelationalBreach)
+        }
+        _ => None,
+    }
+}
+
+/// Readings of the client's words in an episode. Ambivalence stands first only where the client
+/// said it in words; of the others the one said last.
+fn readings(
+    group: &[Hit],
+    turns: &[Said<'_>],
+    range: std::ops::RangeInclusive<usize>,
+    language: &Language,
+) -> Vec<Reading> {
+    let mut found: Vec<((usize, usize), ReadingKind, Line)> = Vec::new();
+    let line = |turn: &Said<'_>, words: std::ops::Range<usize>| Line {
+        turn: turn.turn.id,
+        at: millis(turn.times(words.clone()).0),
+        quote: turn.quote(words),
+    };
+    for hit in group {
+        if let Some(kind) = implied(hit.kind) {
+            let turn = &turns[hit.at];
+            found.push((
+                (hit.at, hit.words.start),
+                kind,
+                line(turn, hit.words.clone()),
+            ));
+        }
+    }
+    for at in range {
+        let turn = &turns[at];
+        for sentence in turn.sentences.iter().filter(|_| turn.role == Role::Client) {
+            for reading in &language.words.readings {
+                let place = (at, sentence.words.start);
+                if any(&reading.unless, sentence)
+                    || !any(&reading.when, sentence)
+                    || found
+                        .iter()
+                        .any(|(known, kind, _)| *known == place && *kind == reading.kind)
+                {
+                    continue;
+                }
+                found.push((place, reading.kind, line(turn, sentence.words.clone())));
+            }
+        }
+    }
+    found.sort_by_key(|(place, ..)| *place);
+    let mut readings: Vec<Reading> = Vec::new();
+    for (_, kind, line) in found.into_iter().rev() {
+        match readings.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => known.lines.insert(0, line),
+            None => readings.push(Reading {
+                kind,
+                lines: vec![line],
+            }),
+        }
+    }
+    readings.sort_by_key(|reading| reading.kind != ReadingKind::AmbivalenceAboutChange);
+    if readings.is_empty() {
+        readings.push(Reading {
+            kind: ReadingKind::NotEnoughSaid,
+            lines: Vec::new(),
+        });
+    }
+    readings
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rupture::data::Tier;
+    use crate::transcript::convert::{Called, Form, convert};
+    use crate::transcript::testing::hostile_session;
+
+    fn talk(text: &str) -> Transcript {
+        let created = "2026-11-02T15:10:00Z".parse().unwrap();
+        let called = Called::default();
+        convert(
+            text.as_bytes(),
+            1 << 20,
+            Form::Plain,
+            &called,
+            created,
+            "test",
+        )
+        .unwrap()
+    }
+
+    fn of(text: &str) -> Vec<Episode> {
+        episodes(&talk(text))
+    }
+
+    fn found(text: &str) -> Option<(MarkerKind, Tier)> {
+        let first = of(text).into_iter().next()?.marker;
+        Some((first.kind, first.tier))
+    }
+
+    #[test]
+    fn each_kind_of_marker_is_found_in_plain_words() {
+        use MarkerKind as K;
+        for (text, kind) in [
+            (
+                "C: I don't think these sessions are helping me.",
+                K::ComplaintProgress,
+            ),
+            ("C: You never listen to me.", K::ComplaintTherapist),
+            (
+                "C: I don't see the point of these worksheets.",
+                K::ComplaintActivity,
+            ),
+            (
+                "C: You were half an hour late again.",
+                K::ComplaintParameters,
+            ),
+            (
+                "T: Maybe the anger protects you.\nC: No. That's not it.",
+                K::Rejecting,
+            ),
+            (
+                "T: You said you would call.\nC: Are you saying it's my fault?",
+                K::SelfDefence,
+            ),
+            ("C: Just tell me what to do.", K::Pressure),
+            (
+                "T: How did he die?\nC: I don't want to talk about that.",
+                K::Shutdown,
+            ),
+            (
+                "T: What did you feel?\nC: By the way, did you see the game?",
+                K::TopicShift,
+            ),
+            (
+                "T: We could do the ladder.\nC: Whatever you think is best.",
+                K::Deference,
+            ),
+            ("T: A small step?\nC: I'm beyond help.", K::Hopelessness),
+            (
+                "T: What did you feel?\nC: You know how families are.",
+                K::Avoidance,
+            ),
+        ] {
+            assert_eq!(found(text).map(|(kind, _)| kind), Some(kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_about_this_therapy_is_no_marker() {
+        for text in [
+            "C: My wife never listens to me.",
+            "C: The new tablets aren't working.",
+            "C: My boss said, you never listen to me.",
+            "C: My last therapist never listened to me.",
+            "C: I'm not saying you don't listen.",
+            "C: At first I thought these sessions were pointless but now I like them.",
+            "T: Is it okay if we go over the form?\nC: Sure.",
+            "C: I told my son I don't want to talk about it with him.",
+            "C: We'll never win, it's hopeless, that team.",
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_softened_complaint_is_possible_and_says_why() {
+        let text = "C: Maybe these sessions aren't helping me.";
+        let marker = of(text).remove(0).marker;
+        assert_eq!(marker.tier, Tier::Possible);
+        assert!(!marker.counter_evidence.is_empty());
+        assert_eq!(
+            found("C: These sessions aren't helping me.").unwrap().1,
+            Tier::Explicit
+        );
+    }
+
+    #[test]
+    fn nothing_rests_on_a_suspect_word_or_one_the_recogniser_is_unsure_of() {
+        let mut transcript = talk("C: You never listen to me.");
+        assert_eq!(episodes(&transcript).len(), 1);
+        transcript.turns[0].words[1].probability = 0.2;
+        assert!(episodes(&transcript).is_empty());
+        transcript.turns[0].words[1].probability = 0.9;
+        transcript.turns[0].words[2].suspect = true;
+        assert!(episodes(&transcript).is_empty());
+    }
+
+    #[test]
+    fn short_answers_count_only_where_they_fall_from_the_clients_own_length() {
+        let long = "C: Well we drove up to my sister and the whole way we talked about the house and who \
+            would have it and it went better than I had feared it would.\n";
+        let short =
+            "T: What was it like to see her?\nC: Fine.\nT: What went on in you?\nC: Don't know.\n";
+        let with = format!("T: How was the week?\n{long}{short}");
+        let marker = of(&with).remove(0).marker;
+        assert_eq!(marker.kind, MarkerKind::MinimalResponses);
+        assert_eq!((marker.since, marker.turn), (Some(4), 6));
+        let terse = "T: How was it?\nC: Cold.\nT: What did you do?\nC: Swam.\nT: And then, how was that?\nC: Good.\n";
+        assert!(of(terse).is_empty());
+    }
+
+    #[test]
+    fn order_tells_how_it_was_answered() {
+        let of = |replies: &str| {
+            let text = format!("C: These sessions aren't helping me.\n{replies}");
+            of(&text).remove(0)
+        };
+        let first = of(
+            "T: Thank you for telling me, that takes courage.\nC: Okay.\nT: The sheets are there to help you because change takes time.\n",
+        );
+        assert_eq!(first.outcome, Outcome::ReceivedFirst);
+        assert_eq!(first.replies[0].stance, Stance::Receives);
+        let courage = first.repair[0].heard.as_ref().unwrap();
+        assert!(courage.quote.starts_with("Thank you"));
+        assert!(first.repair[2].heard.is_none());
+
+        let late = of(
+            "T: Change takes time, you have to be patient.\nC: Right.\nT: I'm sorry, I didn't listen just now.\n",
+        );
+        assert_eq!(late.outcome, Outcome::ExplainedFirst);
+        assert!(late.repair[0].heard.is_none());
+
+        let passed = of("T: Let's get back to the homework.\n");
+        assert_eq!(passed.outcome, Outcome::NotTakenUp);
+        assert_eq!(of("").outcome, Outcome::Unclear);
+    }
+
+    #[test]
+    fn ambivalence_stands_first_only_where_the_client_said_it() {
+        let said = of("C: These sessions aren't helping me. Part of me doesn't want them to.");
+        assert_eq!(
+            said[0].readings[0].kind,
+            ReadingKind::AmbivalenceAboutChange
+        );
+        let guessed =
+            of("C: These sessions aren't helping me.\nT: Perhaps part of you is afraid to change.");
+        assert_eq!(guessed[0].readings[0].kind, ReadingKind::NotEnoughSaid);
+    }
+
+    #[test]
+    fn a_language_that_is_not_known_is_not_guessed_at() {
+        let mut transcript = talk("C: You never listen to me.");
+        transcript.language = "de".into();
+        assert!(episodes(&transcript).is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn whatever_is_said_findings_are_whole(transcript in hostile_session(), lines in prop::collection::vec(
+            prop::sample::select(vec!["C: You never listen.", "T: What was that like?", "C: Fine.", "C: Whatever.",
+                "T: I'm sorry.", "T: But last week you said it helped.", "C: This isn't helping.", "T: Mm."]), 1..14)) {
+            for transcript in [transcript, talk(&lines.join("\n"))] {
+                let mut number = 0;
+                for episode in episodes(&transcript) {
+                    prop_assert!(episode.first_turn <= episode.last_turn && episode.start <= episode.end);
+                    prop_assert!(!episode.readings.is_empty() && episode.repair.len() == 3);
+                    for marker in std::iter::once(&episode.marker).chain(&episode.more_markers) {
+                        number += 1;
+                        prop_assert_eq!(marker.finding, number);
+                        let turn = transcript.turns.iter().find(|t| t.id == marker.turn).unwrap();
+                        prop_assert_eq!(turn.speaker.as_str(), "client");
+                        prop_assert!(!marker.evidence.is_empty());
+                        prop_assert!((0.0..=1.0).contains(&marker.confidence));
+                    }
+                    for reply in &episode.replies {
+                        let turn = transcript.turns.iter().find(|t| t.id == reply.turn).unwrap();
+                        prop_assert_eq!(turn.speaker.as_str(), "therapist");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the analyzer knows of a language: all of it in data files, a folder a language, built
+//! into the program. A new language is a new folder and a line in [`Language::of`].
+//!
+//! Holds wording only; what is made of it is decided by the modules above.
+
+pub(crate) mod feelings;
+pub(crate) mod learned;
+pub(crate) mod normal;
+pub(crate) mod pattern;
+mod rules;
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use feelings::Feelings;
+use learned::Learned;
+use normal::Normal;
+use pattern::{Classes, Pattern};
+pub(crate) use rules::*;
+
+/// Everything known of a language.
+#[derive(Debug)]
+pub(crate) struct Language {
+    pub(crate) normal: Normal,
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) classes: Classes,
+    pub(crate) markers: Markers,
+    pub(crate) replies: Replies,
+    pub(crate) words: Words,
+    pub(crate) learned: Learned,
+    pub(crate) feelings: Feelings,
+}
+
+/// The files of a language.
+struct Files {
+    normal: &'static str,
+    classes: &'static str,
+    markers: &'static [&'static str],
+    replies: &'static str,
+    words: &'static str,
+    learned: &'static str,
+    feelings: &'static str,
+    valence: &'static str,
+}
+
+const ENGLISH: Files = Files {
+    normal: include_str!("en/normal.toml"),
+    classes: include_str!("en/classes.toml"),
+    markers: &[
+        include_str!("en/complaints.toml"),
+        include_str!("en/confrontation.toml"),
+        include_str!("en/withdrawal.toml"),
+        include_str!("en/masking.toml"),
+        include_str!("en/guards.toml"),
+    ],
+    replies: include_str!("en/replies.toml"),
+    words: include_str!("en/words.toml"),
+    learned: include_str!("en/learned.txt"),
+    feelings: include_str!("en/feelings.toml"),
+    valence: include_str!("en/valence.tsv"),
+};
+
+impl Language {
+    /// The language of this ISO 639-1 code (`en`, `en-GB`), where it is known.
+    pub(crate) fn of(code: &str) -> Option<&'static Language> {
+        static READ: LazyLock<Option<Language>> = LazyLock::new(|| read(&ENGLISH).ok());
+        let code = code.split(['-', '_']).next()?;
+        code.eq_ignore_ascii_case("en").then(|| READ.as_ref())?
+    }
+}
+
+/// Reads a language's files. The error says in which file what is wrong.
+fn read(files: &Files) -> Result<Language, String> {
+    let classes = classes(files.classes)?;
+    let mut markers = Markers::default();
+    for file in files.markers {
+        markers.add(parse("markers", file)?, &classes)?;
+    }
+    Ok(Language {
+        normal: parse("normal", files.normal)?,
+        markers,
+        replies: Replies::read(parse("replies", files.replies)?, &classes)?,
+        words: Words::read(parse("words", files.words)?, &classes)?,
+        learned: Learned::read(files.learned)?,
+        feelings: Feelings::read(parse("feelings", files.feelings)?, files.valence)?,
+        classes,
+    })
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| format!("{name}.toml: {error}"))
+}
+
+/// Classes with the classes in them written out.
+fn classes(text: &str) -> Result<Classes, String> {
+    let mut classes: Classes = parse("classes", text)?;
+    // Each round writes out one level.
+    for _ in 0..4 {
+        let before = classes.clone();
+        for entries in classes.values_mut() {
+            *entries = entries
+                .iter()
+                .map(
+                    |entry| match entry.strip_prefix('{').and_then(|e| e.strip_suffix('}')) {
+                        Some(name) => before.get(name).cloned().ok_or(format!("no class {name}")),
+                        None => Ok(vec![entry.clone()]),
+                    },
+                )
+                .collect::<Result<Vec<_>, String>>()?
+                .concat();
+        }
+    }
+    if classes.values().flatten().any(|entry| entry.contains('{')) {
+        return Err("classes.toml: a class holds itself".into());
+    }
+    Ok(classes)
+}
+
+fn patterns(sources: &[String], classes: &Classes) -> Result<Vec<Pattern>, String> {
+    sources
+        .iter()
+        .map(|source| Pattern::read(source, classes))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_each_language_are_well_formed() {
+        let english = read(&ENGLISH);
+        assert!(english.is_ok(), "{:?}", english.err());
+    }
+
+    #[test]
+    fn a_language_that_is_not_known_is_none() {
+        assert!(Language::of("en-GB").is_some());
+        assert!(Language::of("de").is_none());
+        assert!(Language::of("").is_none());
+    }
+}

@@ -1,0 +1,380 @@
+//! Client markers: wording found by rules, and what speaks against it.
+//!
+//! The **target test** comes first: is it about this therapy, its therapist, or what the two do
+//! here? Then negation and its scope, somebody else's words, the past, and what is only feared.
+//! No rule rests on a suspect word or one the recogniser is unsure of: those match nothing.
+
+use super::data::{Evidence, EvidenceBy, MarkerKind, Tier};
+use super::language::normal::Sentence;
+use super::language::pattern::{Found, Pattern};
+use super::language::{Language, Rule, Target};
+use super::said::{Said, any, before};
+use crate::transcript::Role;
+
+/// A marker before it is put into an episode.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    /// Index of the client's turn among those [`super::said::said`] gives.
+    pub(crate) at: usize,
+    /// Index of the first turn, of a run.
+    pub(crate) since: Option<usize>,
+    pub(crate) kind: MarkerKind,
+    pub(crate) tier: Tier,
+    /// Words of the turn that are quoted.
+    pub(crate) words: std::ops::Range<usize>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) against: Vec<String>,
+}
+
+/// Index of the last sentence of a turn that still answers what was said before it.
+const EARLY: usize = 1;
+
+/// What speaks for the words being about this therapy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Here,
+    Elsewhere,
+    Unknown,
+}
+
+/// The markers that rules find in one turn of the client; at most one a kind.
+pub(crate) fn markers(turns: &[Said<'_>], at: usize, language: &Language) -> Vec<Hit> {
+    let mut best: Vec<Option<Hit>> = Vec::new();
+    let turn = &turns[at];
+    for (index, sentence) in turn.sentences.iter().enumerate() {
+        let found = language
+            .markers
+            .rules
+            .iter()
+            .filter_map(|rule| hit(turns, at, index, rule, language))
+            // Plain words before soft ones, then the more specific kind.
+            .min_by_key(|hit| (hit.tier, rank(hit.kind)));
+        let _ = sentence;
+        best.push(found);
+    }
+    let mut hits: Vec<Hit> = Vec::new();
+    for hit in best.into_iter().flatten() {
+        match hits.iter_mut().find(|other| other.kind == hit.kind) {
+            Some(other) => {
+                if hit.words.start <= other.words.end + 1 {
+                    other.words.end = other.words.end.max(hit.words.end);
+                }
+                if hit.tier < other.tier {
+                    other.tier = hit.tier;
+                }
+                other.evidence.extend(hit.evidence);
+            }
+            None => hits.push(hit),
+        }
+    }
+    hits.sort_by_key(|hit| (hit.tier, rank(hit.kind)));
+    // One turn, one strain, unless a second is as plain.
+    let first = hits.first().map(|hit| hit.tier);
+    let mut kept = 0;
+    hits.retain(|hit| {
+        kept += 1;
+        kept == 1 || kept == 2 && first == Some(Tier::Explicit) && hit.tier == Tier::Explicit
+    });
+    hits
+}
+
+fn rank(kind: MarkerKind) -> usize {
+    MarkerKind::ALL.iter().position(|k| *k == kind).unwrap_or(0)
+}
+
+fn hit(
+    turns: &[Said<'_>],
+    at: usize,
+    index: usize,
+    rule: &Rule,
+    language: &Language,
+) -> Option<Hit> {
+    let turn = &turns[at];
+    let sentence = &turn.sentences[index];
+    if turn.length > rule.at_most_words || rule.early && index > EARLY {
+        return None;
+    }
+    let (pattern, found) = rule
+        .when
+        .iter()
+        .find_map(|pattern| Some((pattern, pattern.find(sentence)?)))?;
+    if any(&rule.unless, sentence) {
+        return None;
+    }
+    let asked = before(turns, at, Role::Therapist);
+    if !follows(rule, asked, language) {
+        return None;
+    }
+    let guards = &language.markers;
+    if guards
+        .guard("denied")
+        .iter()
+        .any(|guard| ends_at(guard, sentence, found.start))
+    {
+        return None;
+    }
+    let reported = guards.guard("reported").iter().any(|guard| {
+        guard.before(sentence, found.start.max(1))
+            && guard.find(sentence).is_some_and(|f| f.start < found.start)
+    });
+    let taken_over = turn.has(guards.guard("taken_over"));
+    let quoted = turn.turn.words[sentence.words.start]
+        .text
+        .starts_with(['"', '“', '‘']);
+    if (reported || quoted) && !taken_over {
+        return None;
+    }
+    if any(guards.guard("over"), sentence) {
+        return None;
+    }
+    let mut against = Vec::new();
+    let mut tier = rule.tier;
+    let mut soften = |why: &str| {
+        tier = Tier::Possible;
+        against.push(why.to_owned());
+    };
+    if rule.target == Target::Here {
+        match about(turns, at, index, &found, language) {
+            About::Here => {}
+            About::Elsewhere => return None,
+            About::Unknown => soften("what \"this\" is about is not said"),
+        }
+    }
+    if reported {
+        soften("somebody else's words, taken over");
+    }
+    if sentence.hedged {
+        soften("said softly");
+    }
+    if guards
+        .guard("supposed")
+        .iter()
+        .any(|guard| guard.find(sentence).is_some_and(|f| f.start < found.start))
+        && rule.kind != MarkerKind::Pressure
+    {
+        soften("only supposed, or feared");
+    }
+    let beside = turn
+        .sentences
+        .iter()
+        .enumerate()
+        .find(|(n, other)| *n != index && any(guards.guard("softens"), other));
+    if let Some((_, other)) = beside {
+        against.push(format!("beside it: {}", turn.quote(other.words.clone())));
+    }
+    Some(Hit {
+        at,
+        since: None,
+        kind: rule.kind,
+        tier,
+        words: sentence.words.clone(),
+        evidence: vec![evidence(turn, sentence, pattern, &found)],
+        against,
+    })
+}
+
+fn evidence(turn: &Said<'_>, sentence: &Sentence, pattern: &Pattern, found: &Found) -> Evidence {
+    let _ = pattern.source();
+    Evidence {
+        by: EvidenceBy::Wording,
+        what: turn.quote(sentence.words_of(found)),
+    }
+}
+
+/// Whether a guard is found that ends where the match begins, or one word into it.
+fn ends_at(guard: &Pattern, sentence: &Sentence, at: usize) -> bool {
+    let first = at.saturating_sub(5);
+    (first..at).any(|from| {
+        guard
+            .find_from(sentence, from)
+            .is_some_and(|found| found.start == from && found.end <= at && at - found.end <= 1)
+    })
+}
+
+/// What the rule asks of the therapist's turn before.
+fn follows(rule: &Rule, asked: Option<&Said<'_>>, language: &Language) -> bool {
+    if rule.after_therapist && asked.is_none() {
+        return false;
+    }
+    if rule.after_statement
+        && !asked.is_some_and(|asked| {
+            asked.length > 3 && (asked.asked.is_empty() || asked.has(&language.words.suggests))
+        })
+    {
+        return false;
+    }
+    if rule.after_inner {
+        let Some(asked) = asked else { return false };
+        if asked.has(&language.words.offers_change) {
+            return false;
+        }
+        return asked.has(&language.words.inner) || asked.asks_openly();
+    }
+    true
+}
+
+/// What "this" and "it" in a match are about: the sentence decides, then the sentences before it
+/// in the turn from the last to the first, then what the therapist asked.
+fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &Language) -> About {
+    let turn = &turns[at];
+    let sentence = &turn.sentences[index];
+    let here = language.markers.guard("here");
+    let elsewhere = language.markers.guard("elsewhere");
+    if any(here, sentence) {
+        return About::Here;
+    }
+    if elsewhere.iter().any(|guard| {
+        guard
+            .find(sentence)
+            .is_some_and(|f| f.start < found.end + 6)
+    }) {
+        return About::Elsewhere;
+    }
+    for other in turn.sentences[..index].iter().rev() {
+        if any(here, other) {
+            return About::Here;
+        }
+        if any(elsewhere, other) {
+            return About::Elsewhere;
+        }
+    }
+    let asked = before(turns, at, Role::Therapist);
+    if asked.is_some_and(|asked| asked.has(language.markers.guard("asked_about_us"))) {
+        return About::Here;
+    }
+    if turn.sentences[index + 1..]
+        .iter()
+        .any(|other| any(here, other))
+    {
+        return About::Here;
+    }
+    if asked.is_some_and(|asked| asked.has(elsewhere)) {
+        return About::Elsewhere;
+    }
+    let own = before(turns, at, Role::Client);
+    if own.is_some_and(|own| own.has(here)) {
+        return About::Here;
+    }
+    if own.is_some_and(|own| own.has(elsewhere)) {
+        return About::Elsewhere;
+    }
+    About::Unknown
+}
+
+/// Whether a sentence may be about this therapy: it speaks to the therapist or of the therapy, or
+/// answers a question about it, and no guard of another's words speaks against it.
+pub(crate) fn close_by(turns: &[Said<'_>], at: usize, index: usize, language: &Language) -> bool {
+    let sentence = &turns[at].sentences[index];
+    let guards = &language.markers;
+    if any(guards.guard("reported"), sentence)
+        || any(guards.guard("denied"), sentence)
+        || any(guards.guard("over"), sentence)
+        || any(guards.guard("elsewhere"), sentence)
+    {
+        return false;
+    }
+    any(guards.guard("to_the_therapist"), sentence)
+        || any(guards.guard("here"), sentence)
+        || about(turns, at, index, &(0..0), language) == About::Here
+}
+
+/// Runs of very short answers to open invitations, well below the client's own length.
+///
+/// A run is at least two such answers in a row, each of at most [`SHORT`] words. The client's own
+/// earlier turns must be at least [`FALL`] times as long in the median; where there are none yet,
+/// every answer must be one that closes ("I guess").
+pub(crate) fn runs(turns: &[Said<'_>], language: &Language) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let mut earlier: Vec<usize> = Vec::new();
+    let mut run: Vec<usize> = Vec::new();
+    let end = |run: &mut Vec<usize>, earlier: &mut Vec<usize>, hits: &mut Vec<Hit>| {
+        if let Some(hit) = closed(turns, run, earlier, language) {
+            hits.push(hit);
+        }
+        earlier.extend(run.iter().map(|at| turns[*at].length));
+        run.clear();
+    };
+    for (at, turn) in turns.iter().enumerate() {
+        if turn.role != Role::Client {
+            continue;
+        }
+        let invited =
+            before(turns, at, Role::Therapist).is_some_and(|asked| invites(asked, language));
+        let short = turn.length <= SHORT && !turn.has(&language.words.fullness);
+        if short && invited {
+            run.push(at);
+        } else {
+            end(&mut run, &mut earlier, &mut hits);
+            earlier.push(turn.length);
+        }
+    }
+    end(&mut run, &mut earlier, &mut hits);
+    hits
+}
+
+/// Most words of a very short answer.
+const SHORT: usize = 4;
+
+/// How many times as long the client's own turns must have been.
+const FALL: f64 = 2.5;
+
+/// Whether a turn opens the floor: an open question, or something said back.
+fn invites(asked: &Said<'_>, language: &Language) -> bool {
+    asked.asks_openly()
+        || !asked.asked.is_empty()
+            && asked.has(&language.words.invites)
+            && !asked.has(&language.words.permission)
+}
+
+fn closed(
+    turns: &[Said<'_>],
+    run: &[usize],
+    earlier: &[usize],
+    language: &Language,
+) -> Option<Hit> {
+    let (first, last) = (*run.first()?, *run.last()?);
+    let openly = |at: &&usize| before(turns, **at, Role::Therapist).is_some_and(Said::asks_openly);
+    if run.len() < 2
+        || !run.iter().any(|at| openly(&at))
+        || !run.iter().any(|at| turns[*at].has(&language.words.closes))
+    {
+        return None;
+    }
+    let closing = run
+        .iter()
+        .filter(|at| turns[**at].has(&language.words.closes))
+        .count();
+    let mut lengths = earlier.to_vec();
+    lengths.sort_unstable();
+    let mean = run.iter().map(|at| turns[*at].length).sum::<usize>() as f64 / run.len() as f64;
+    let usual = lengths.get(lengths.len() / 2).copied();
+    let told = match usual {
+        Some(usual) if usual as f64 >= FALL * mean && 2 * closing >= run.len() => {
+            format!(
+                "{} answers of {mean:.1} words in the mean; this client's turns before: {usual} words in the median",
+                run.len()
+            )
+        }
+        None if closing == run.len() => {
+            format!(
+                "{} answers of {mean:.1} words in the mean, each to an invitation to say more",
+                run.len()
+            )
+        }
+        _ => return None,
+    };
+    Some(Hit {
+        at: last,
+        since: Some(first),
+        kind: MarkerKind::MinimalResponses,
+        tier: Tier::Possible,
+        words: 0..turns[last].turn.words.len(),
+        evidence: vec![Evidence {
+            by: EvidenceBy::Sequence,
+            what: told,
+        }],
+        against: vec![
+            "a short answer can be tiredness, culture, an interpreter, or a whole answer".into(),
+        ],
+    })
+}

@@ -1,0 +1,400 @@
+//! The written episodes obey the page that says how they were coded.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+const RUBRIC: &str = include_str!("rupture/RUBRIC.md");
+const SPLITS: [(&str, &str); 3] = [
+    ("train", include_str!("rupture/train.jsonl")),
+    ("tune", include_str!("rupture/tune.jsonl")),
+    ("test", include_str!("rupture/test.jsonl")),
+];
+
+const MARKERS: [&str; 13] = [
+    "complaint_progress",
+    "complaint_therapist",
+    "complaint_activity",
+    "complaint_parameters",
+    "rejecting",
+    "self_defence",
+    "pressure",
+    "minimal_responses",
+    "shutdown",
+    "topic_shift",
+    "deference",
+    "hopelessness",
+    "avoidance",
+];
+/// What a short or pleasant answer means is not in its words, so these are never explicit.
+const NEVER_EXPLICIT: [&str; 4] = ["minimal_responses", "topic_shift", "deference", "avoidance"];
+const RECEIVES: [&str; 6] = [
+    "validate",
+    "thank",
+    "explore",
+    "own_part",
+    "renegotiate",
+    "here_and_now",
+];
+const DEFENDS: [&str; 9] = [
+    "explain_first",
+    "justify",
+    "rebut",
+    "reassure_away",
+    "interpret_back",
+    "blame",
+    "lecture",
+    "jargon",
+    "redirect",
+];
+const READINGS: [&str; 4] = [
+    "goal_or_method_mismatch",
+    "small_relational_breach",
+    "ambivalence_about_change",
+    "not_enough_said",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Speaker {
+    Client,
+    Therapist,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Tier {
+    Explicit,
+    Possible,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stance {
+    Receives,
+    Defends,
+    Mixed,
+    Unclear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    ReceivedFirst,
+    ExplainedFirst,
+    Mixed,
+    NotTakenUp,
+    Unclear,
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    speaker: Speaker,
+    text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Marker {
+    turn: usize,
+    kind: String,
+    tier: Tier,
+    quote: String,
+    since: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    turn: usize,
+    kinds: Vec<String>,
+    stance: Stance,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Repair {
+    validate_courage: bool,
+    renegotiate: bool,
+    talk_about_process: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Episode {
+    id: String,
+    family: String,
+    split: String,
+    turns: Vec<Turn>,
+    markers: Vec<Marker>,
+    replies: Vec<Reply>,
+    outcome: Outcome,
+    reading: String,
+    repair: Option<Repair>,
+    note: String,
+}
+
+fn episodes() -> Vec<Episode> {
+    let mut all = Vec::new();
+    for (split, text) in SPLITS {
+        for (n, line) in text.lines().enumerate() {
+            let episode: Episode = serde_json::from_str(line)
+                .unwrap_or_else(|e| panic!("{split}.jsonl, line {}: {e}", n + 1));
+            assert_eq!(episode.split, split, "{}", episode.id);
+            all.push(episode);
+        }
+    }
+    all
+}
+
+fn with_marker() -> Vec<Episode> {
+    episodes()
+        .into_iter()
+        .filter(|e| !e.markers.is_empty())
+        .collect()
+}
+
+fn receives(kind: &str) -> bool {
+    kind.strip_prefix("receives.")
+        .is_some_and(|k| RECEIVES.contains(&k))
+}
+
+fn defends(kind: &str) -> bool {
+    kind.strip_prefix("defends.")
+        .is_some_and(|k| DEFENDS.contains(&k))
+}
+
+fn only_redirects(reply: &Reply) -> bool {
+    reply.kinds.iter().all(|k| k == "defends.redirect")
+}
+
+/// The outcome by the rubric's table.
+fn outcome(replies: &[Reply]) -> Outcome {
+    let coded: Vec<&Reply> = replies.iter().filter(|r| !r.kinds.is_empty()).collect();
+    let Some((first, later)) = coded.split_first() else {
+        return Outcome::Unclear;
+    };
+    let any = |test: fn(&str) -> bool| later.iter().any(|r| r.kinds.iter().any(|k| test(k)));
+    if coded.iter().all(|r| only_redirects(r)) {
+        return Outcome::NotTakenUp;
+    }
+    match first.stance {
+        Stance::Receives if any(defends) => Outcome::Mixed,
+        Stance::Receives => Outcome::ReceivedFirst,
+        Stance::Defends if only_redirects(first) && any(receives) => Outcome::Mixed,
+        Stance::Defends => Outcome::ExplainedFirst,
+        Stance::Mixed | Stance::Unclear => Outcome::Mixed,
+    }
+}
+
+#[test]
+fn there_are_enough_episodes_and_enough_of_them_only_look_like_a_rupture() {
+    let all = episodes();
+    assert!(all.len() >= 300, "{} episodes", all.len());
+    let whole = all.len() as f64;
+    for (split, low, high) in [
+        ("train", 0.45, 0.55),
+        ("tune", 0.15, 0.25),
+        ("test", 0.25, 0.35),
+    ] {
+        let of: Vec<&Episode> = all.iter().filter(|e| e.split == split).collect();
+        let share = of.len() as f64 / whole;
+        assert!((low..=high).contains(&share), "{split}: {share:.3} of all");
+        let negative = of.iter().filter(|e| e.markers.is_empty()).count() as f64 / of.len() as f64;
+        assert!(
+            (0.4..0.5).contains(&negative),
+            "{split}: {negative:.3} have no marker"
+        );
+    }
+}
+
+#[test]
+fn a_family_lies_in_one_split_and_no_sentence_is_in_two() {
+    let (mut ids, mut families, mut texts) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+    for e in episodes() {
+        assert!(ids.insert(e.id.clone()), "{} twice", e.id);
+        let first = families
+            .entry(e.family.clone())
+            .or_insert_with(|| e.split.clone());
+        assert_eq!(*first, e.split, "family {}", e.family);
+        for turn in e
+            .turns
+            .iter()
+            .filter(|t| t.text.split_whitespace().count() >= 6)
+        {
+            let seen = texts
+                .entry(turn.text.to_lowercase())
+                .or_insert_with(|| e.id.clone());
+            assert_eq!(*seen, e.id, "the same turn in two episodes");
+        }
+    }
+}
+
+#[test]
+fn turns_alternate_and_are_three_to_twelve() {
+    for e in episodes() {
+        assert!(
+            (3..=12).contains(&e.turns.len()),
+            "{}: {} turns",
+            e.id,
+            e.turns.len()
+        );
+        let stray = |t: &Turn| t.text.contains(['=', '{', '}', '<', '>']);
+        assert!(!e.turns.iter().any(stray), "{}: a trace of coding", e.id);
+        for pair in e.turns.windows(2) {
+            assert_ne!(pair[0].speaker, pair[1].speaker, "{}", e.id);
+        }
+        assert!(
+            e.turns
+                .iter()
+                .all(|t| t.text.trim() == t.text && !t.text.is_empty()),
+            "{}",
+            e.id
+        );
+    }
+}
+
+#[test]
+fn markers_have_known_names_and_quote_the_clients_own_words() {
+    for e in episodes() {
+        for m in &e.markers {
+            assert!(MARKERS.contains(&m.kind.as_str()), "{}: {}", e.id, m.kind);
+            let turn = &e.turns[m.turn];
+            assert_eq!(turn.speaker, Speaker::Client, "{}", e.id);
+            assert!(
+                !m.quote.is_empty() && turn.text.contains(&m.quote),
+                "{}: {}",
+                e.id,
+                m.quote
+            );
+            if NEVER_EXPLICIT.contains(&m.kind.as_str()) {
+                assert_eq!(m.tier, Tier::Possible, "{}", e.id);
+            }
+            assert_eq!(m.since.is_some(), m.kind == "minimal_responses", "{}", e.id);
+            if let Some(since) = m.since {
+                assert!(
+                    since + 2 <= m.turn,
+                    "{}: a run is two answers or more",
+                    e.id
+                );
+                assert_eq!(e.turns[since].speaker, Speaker::Client, "{}", e.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_marker_nothing_else_is_coded() {
+    for e in episodes().iter().filter(|e| e.markers.is_empty()) {
+        assert!(e.replies.is_empty() && e.repair.is_none(), "{}", e.id);
+        assert_eq!(
+            (e.outcome, e.reading.as_str()),
+            (Outcome::None, "none"),
+            "{}",
+            e.id
+        );
+    }
+}
+
+#[test]
+fn replies_are_the_therapists_turns_in_the_window() {
+    for e in with_marker() {
+        let first = e.markers.iter().map(|m| m.turn).min().unwrap();
+        let last = e.markers.iter().map(|m| m.turn).max().unwrap();
+        let said = |i: &usize| e.turns[*i].speaker == Speaker::Therapist;
+        let upto_last: Vec<usize> = (first..last).filter(said).collect();
+        let after_last = (last..e.turns.len()).filter(said).take(3);
+        let window: Vec<usize> = upto_last.into_iter().chain(after_last).collect();
+        let coded: Vec<usize> = e.replies.iter().map(|r| r.turn).collect();
+        assert_eq!(coded, window, "{}", e.id);
+    }
+}
+
+#[test]
+fn stance_outcome_and_repair_follow_from_the_kinds_of_reply() {
+    for e in with_marker() {
+        for r in &e.replies {
+            assert!(
+                r.kinds.iter().all(|k| receives(k) || defends(k)),
+                "{}: {:?}",
+                e.id,
+                r.kinds
+            );
+            let stance = match (
+                r.kinds.iter().any(|k| receives(k)),
+                r.kinds.iter().any(|k| defends(k)),
+            ) {
+                (true, true) => Stance::Mixed,
+                (true, false) => Stance::Receives,
+                (false, true) => Stance::Defends,
+                (false, false) => Stance::Unclear,
+            };
+            assert_eq!(r.stance, stance, "{}", e.id);
+        }
+        assert_eq!(e.outcome, outcome(&e.replies), "{}", e.id);
+        assert!(
+            READINGS.contains(&e.reading.as_str()),
+            "{}: {}",
+            e.id,
+            e.reading
+        );
+        let kinds: Vec<&str> = e
+            .replies
+            .iter()
+            .flat_map(|r| &r.kinds)
+            .map(String::as_str)
+            .collect();
+        let repair = Repair {
+            validate_courage: kinds
+                .iter()
+                .take_while(|k| !defends(k))
+                .any(|k| matches!(*k, "receives.validate" | "receives.thank")),
+            renegotiate: kinds.contains(&"receives.renegotiate"),
+            talk_about_process: kinds.contains(&"receives.here_and_now"),
+        };
+        assert_eq!(e.repair, Some(repair), "{}", e.id);
+    }
+}
+
+#[test]
+fn every_split_holds_every_name_and_the_rubric_defines_it() {
+    let all = episodes();
+    for (split, _) in SPLITS {
+        let of: Vec<&Episode> = all.iter().filter(|e| e.split == split).collect();
+        for kind in MARKERS {
+            assert!(
+                of.iter().flat_map(|e| &e.markers).any(|m| m.kind == kind),
+                "{split}: {kind}"
+            );
+        }
+        let replies = RECEIVES.map(|k| format!("receives.{k}")).into_iter();
+        for kind in replies.chain(DEFENDS.map(|k| format!("defends.{k}"))) {
+            let found = of
+                .iter()
+                .flat_map(|e| &e.replies)
+                .any(|r| r.kinds.contains(&kind));
+            assert!(found, "{split}: {kind}");
+        }
+        for reading in READINGS {
+            assert!(
+                of.iter().any(|e| e.reading == reading),
+                "{split}: {reading}"
+            );
+        }
+    }
+    for name in MARKERS
+        .iter()
+        .chain(&RECEIVES)
+        .chain(&DEFENDS)
+        .chain(&READINGS)
+    {
+        assert!(
+            RUBRIC.contains(&format!("| `{name}` |")),
+            "the rubric does not define {name}"
+        );
+    }
+    assert!(all.iter().filter(|e| !e.note.is_empty()).count() >= 30);
+}

@@ -228,7 +228,7 @@ fn a_disk_that_is_full_from_the_start_is_told_and_nothing_is_left_behind() {
         &desk,
         "cp -r \"$UNDERTONE_VAULT\" \"$full/vault\"; export UNDERTONE_VAULT=\"$full/vault\"
          \"$undertone\" import \"$session\"; echo \"import $?\"
-         \"$undertone\" record; echo \"record $?\"
+         \"$undertone\" record --consent verbal; echo \"record $?\"
          find \"$full/vault/sessions\" -type f",
     );
     let words = String::from_utf8_lossy(&output.stderr);
@@ -251,7 +251,7 @@ fn recording_without_a_microphone_says_so_and_leaves_no_session() {
     command
         .env("PULSE_SERVER", "unix:/nonexistent")
         .env("ALSA_CONFIG_PATH", desk.path("asound.conf"))
-        .arg("record");
+        .args(["record", "--consent", "verbal"]);
     let output = desk::feed(&mut command, "");
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{words}");

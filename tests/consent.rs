@@ -75,7 +75,17 @@ fn what_was_not_agreed_is_refused_until_it_is_and_what_is_taken_back_for_good() 
     assert_eq!(noted["consent"]["keep_days"], 90);
 
     let out = desk.path("out.wav");
-    let export = ["export", "last", "-o", out.to_str().unwrap()];
+    let somebody = "age19gdv6pceqq5lpcedsnw7ga5duazh34j37jp5lpepdhjgr6syjshq2cs2s0";
+    let export = [
+        "export",
+        "last",
+        "--format",
+        "audio",
+        "--to",
+        somebody,
+        "-o",
+        out.to_str().unwrap(),
+    ];
     for arguments in [
         &["transcribe", "last", "--model", "tiny.en"][..],
         &["analyze", "last"],

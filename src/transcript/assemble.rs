@@ -14,7 +14,7 @@
 //! changed, reordered or dropped (a "word" of nothing but spaces is none); suspect words stay in
 //! their speaker's turn and take nobody's floor.
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use jiff::Timestamp;
 
@@ -145,18 +145,14 @@ fn last_moment(channel: &ChannelSpeech) -> f64 {
 /// one mouth says one word at a time.
 ///
 /// `own` follows the words; it is returned empty if it does not go with them.
-fn words_within(words: Vec<Word>, mut own: Vec<f32>, end: f64) -> (Vec<Word>, Vec<f32>) {
+fn words_within(mut words: Vec<Word>, mut own: Vec<f32>, end: f64) -> (Vec<Word>, Vec<f32>) {
     if own.len() != words.len() || own.iter().any(|share| !share.is_finite()) {
         own.clear();
     }
-    let kept: Vec<bool> = words
-        .iter()
-        .map(|word| !word.text.trim().is_empty())
-        .collect();
-    let mut keep = kept.iter();
-    own.retain(|_| keep.next() == Some(&true));
-    let mut words = words;
-    words.retain(|word| !word.text.trim().is_empty());
+    let written = |word: &Word| !word.text.trim().is_empty();
+    let mut keep = words.iter().map(written);
+    own.retain(|_| keep.next() == Some(true));
+    words.retain(written);
     let mut reached = 0.0_f64;
     for word in &mut words {
         word.text = word.text.trim().to_owned();
@@ -261,7 +257,6 @@ fn turns(names: &[String], words: Vec<Vec<Word>>, own: &[Vec<f32>]) -> Vec<Turn>
         let cuts = cuts(&words, speaker, &utterances);
         let mut marks = utterances[speaker].iter().peekable();
         let mut backchannel = false;
-        let mut first = 0;
         for (index, word) in words.into_iter().enumerate() {
             if let Some(mark) = marks.next_if(|u| u.first == index) {
                 backchannel = mark.backchannel;
@@ -270,25 +265,28 @@ fn turns(names: &[String], words: Vec<Vec<Word>>, own: &[Vec<f32>]) -> Vec<Turn>
                 Some((s, turn)) if *s == speaker && !cuts[index] => {
                     turn.end = turn.end.max(word.end);
                     turn.words.push(word);
-                    turn.attribution = attribution(&own[speaker], first..=index);
                 }
-                _ => {
-                    first = index;
-                    turns.push((
-                        speaker,
-                        Turn {
-                            id: 0,
-                            speaker: name.clone(),
-                            start: word.start,
-                            end: word.end,
-                            backchannel,
-                            attribution: attribution(&own[speaker], index..=index),
-                            words: vec![word],
-                        },
-                    ));
-                }
+                _ => turns.push((
+                    speaker,
+                    Turn {
+                        id: 0,
+                        speaker: name.clone(),
+                        start: word.start,
+                        end: word.end,
+                        backchannel,
+                        attribution: None,
+                        words: vec![word],
+                    },
+                )),
             }
         }
+    }
+    // So far each speaker's turns hold their words in the order of `own`.
+    let mut next = vec![0; own.len()];
+    for (speaker, turn) in &mut turns {
+        let first = next[*speaker];
+        next[*speaker] += turn.words.len();
+        turn.attribution = attribution(&own[*speaker], first..next[*speaker]);
     }
     // Stable: one speaker's turns of the same start stay in the order they were said.
     turns.sort_by(|(a, x), (b, y)| x.start.total_cmp(&y.start).then(a.cmp(b)));
@@ -300,7 +298,7 @@ fn turns(names: &[String], words: Vec<Vec<Word>>, own: &[Vec<f32>]) -> Vec<Turn>
 }
 
 /// The mean over a turn's words of how much of the sound around each was the speaker's own.
-fn attribution(own: &[f32], words: RangeInclusive<usize>) -> Option<f32> {
+fn attribution(own: &[f32], words: Range<usize>) -> Option<f32> {
     let shares = own.get(words).filter(|shares| !shares.is_empty())?;
     let mean = shares.iter().sum::<f32>() / shares.len() as f32;
     // Hundredths: more would be a promise.

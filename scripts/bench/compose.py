@@ -15,12 +15,16 @@ QUIET_DB = -25.0  # a quiet turn against the others
 
 # What the two microphones hear. `bleed` in dB: the other voice against the same voice at its own
 # microphone; `t60` the room's reverberation in seconds; `mouth` metres from mouth to own microphone.
+# `moved`: what is different after both have changed their seats, a third and again two thirds of the way
+# through (back to how it was). `late`: seconds by which the second microphone's recorder was begun late.
 CONDITIONS = {
     "clean": {"bleed": None, "t60": None, "mouth": 0.2, "noise": -75.0, "hum": None},
     "bleed20": {"bleed": -20.0, "t60": 0.2, "mouth": 0.2, "noise": -70.0, "hum": None},
     "bleed8": {"bleed": -8.0, "t60": 0.35, "mouth": 0.2, "noise": -48.0, "hum": -55.0},
     "desk4": {"bleed": -4.0, "t60": 0.35, "mouth": 0.5, "noise": -50.0, "hum": -55.0},
     "quiet": {"bleed": -20.0, "t60": 0.2, "mouth": 0.2, "noise": -72.0, "hum": None},
+    "moving": {"bleed": -20.0, "t60": 0.35, "mouth": 0.2, "noise": -55.0, "hum": None, "moved": {"bleed": -6.0}},
+    "late": {"bleed": -12.0, "t60": 0.35, "mouth": 0.2, "noise": -55.0, "hum": None, "late": 0.15},
 }
 
 
@@ -169,6 +173,24 @@ def hum(random, length, dbfs):
     return samples * db(dbfs) / np.sqrt(np.mean(samples**2))
 
 
+def in_the_room(random, condition, dry):
+    """What the two microphones hear of the two voices (both of shape [2, n]), without noise."""
+    if not condition["t60"]:
+        return dry.copy()
+    heard = np.zeros(dry.shape)
+    responses = seats(random, condition)
+    for channel in (0, 1):
+        direct = int(np.argmax(np.abs(responses[channel][channel])))
+        loud = dry[channel][dry[channel] != 0.0][: 60 * RATE]
+        for into in (0, 1):
+            # The way to the own microphone is taken as no time: the reference is its clock.
+            response = responses[channel][into][direct:]
+            level = OWN_DBFS + (0.0 if into == channel else condition["bleed"])
+            voice = convolve(loud, response)
+            heard[into] += convolve(dry[channel], response) * db(level - active_level(voice))
+    return heard
+
+
 # ---- a conversation -------------------------------------------------------------------------------
 
 
@@ -187,12 +209,9 @@ def conversation(voices, name, seed, minutes):
         raise ValueError("utterances of at least two speakers are needed")
     left = [[long[speaker][i] for i in random.permutation(len(long[speaker]))] for speaker in talkers]
     # Each person keeps one voice for short answers, whoever recorded it.
-    owners = random.permutation(sorted({id(u["samples"]): 0 for u in short}) or [0])
     answers = [[], []]
-    by_id = {id(u["samples"]): u for u in short}
-    for place, owner in enumerate(owners):
-        if owner in by_id:
-            answers[place % 2].append(by_id[owner])
+    for place, index in enumerate(random.permutation(len(short))):
+        answers[place % 2].append(short[index])
     for side, speaker in enumerate(talkers):
         own = [u for u in voices[speaker] if is_short(u)]
         answers[side] = own or answers[side]
@@ -232,21 +251,21 @@ def conversation(voices, name, seed, minutes):
         first = round(segment["start"] * RATE)
         samples = segment.pop("samples")
         dry[segment["channel"], first : first + len(samples)] += samples
-    heard = np.zeros((2, length))
-    responses = seats(random, condition) if condition["t60"] else None
-    for channel in (0, 1):
-        if responses is None:
-            heard[channel] += dry[channel]
-            continue
-        direct = int(np.argmax(np.abs(responses[channel][channel])))
-        for into in (0, 1):
-            # The way to the own microphone is taken as no time: the reference is its clock.
-            response = responses[channel][into][direct:] if into == channel else responses[channel][into][max(0, direct) :]
-            level = OWN_DBFS + (0.0 if into == channel else condition["bleed"])
-            wet = convolve(dry[channel], response)
-            loud = np.concatenate([s for s in [dry[channel][dry[channel] != 0.0]] if len(s)])
-            voice = convolve(loud[: 60 * RATE], response)
-            heard[into] += wet * db(level - active_level(voice))
+    heard = in_the_room(random, condition, dry)
+    if "moved" in condition:
+        moved = in_the_room(random, condition | condition["moved"], dry)
+        place = np.arange(length) / length
+        # They take two seconds over it.
+        share = np.clip((1.0 / 6.0 - np.abs(place - 0.5)) * length / RATE / 2.0 + 0.5, 0.0, 1.0)
+        heard = heard * (1.0 - share) + moved * share
+    if "late" in condition:
+        late = round(condition["late"] * RATE)
+        heard = np.pad(heard, ((0, 0), (0, late)))
+        heard[1] = np.roll(heard[1], late)
+        length += late
+        for segment in segments:
+            for edge in ("start", "end"):
+                segment[edge] += condition["late"] * (segment["channel"] == 1)
     for channel in (0, 1):
         heard[channel] += room_noise(random, length, condition["noise"])
         if condition["hum"] is not None:

@@ -1,13 +1,14 @@
-//! First pass over a session: how loud each channel is, band by band, every 10 ms, and how likely
-//! it holds a voice.
+//! First pass over a session: how loud each channel is, band by band, every 10 ms, how likely it
+//! holds a voice, and how high that voice is.
 //!
-//! Kept small on purpose: a three-hour session of two channels takes about 45 MB here, so that
+//! Kept small on purpose: a three-hour session of two channels takes about 30 MB here, so that
 //! the sound itself need never be in memory whole.
 
 use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
 
+use super::pitch::{LOWEST_HZ, PitchFinder};
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::{Error, Kind, Result};
 
@@ -31,6 +32,13 @@ pub fn bins(band: usize) -> f32 {
     (EDGES[band + 1] - EDGES[band]) * WINDOW as f32 / SPEECH_RATE as f32
 }
 
+/// Pitch is looked for where the voice detector's probability is at least this, of 255,
+const VOICED: u8 = 128;
+/// and in every frame of so many (20 ms).
+const PITCH_EVERY: usize = 2;
+/// Steps in an octave that pitch is kept in: a fifth of a semitone.
+const PITCH_STEPS: f32 = 60.0;
+
 /// Level written for digital silence, in dBFS.
 pub const FLOOR_DB: f32 = -110.0;
 
@@ -43,9 +51,26 @@ pub const FRAME_RATE: f64 = SPEECH_RATE as f64 / HOP as f64;
 pub struct ChannelFeatures {
     bands: Vec<[u8; BANDS]>,
     voice: Vec<u8>,
+    /// In steps over [`LOWEST_HZ`], from 1; 0 where there is none.
+    pitch: Vec<u8>,
 }
 
 impl ChannelFeatures {
+    /// Frames of these levels in dBFS, the same power in every band, each with or without a voice.
+    #[cfg(test)]
+    pub fn of_levels(levels: &[(f32, bool)]) -> ChannelFeatures {
+        let share = 10.0 * (BANDS as f32).log10();
+        let code = |db: f32| ((db - share - FLOOR_DB) * 2.0).round().clamp(0.0, 255.0) as u8;
+        ChannelFeatures {
+            bands: levels.iter().map(|(db, _)| [code(*db); BANDS]).collect(),
+            voice: levels
+                .iter()
+                .map(|(_, voice)| u8::from(*voice) * 255)
+                .collect(),
+            pitch: vec![0; levels.len()],
+        }
+    }
+
     /// Number of frames.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -77,6 +102,14 @@ impl ChannelFeatures {
     #[must_use]
     pub fn voice(&self, frame: usize) -> f32 {
         f32::from(self.voice[frame]) / 255.0
+    }
+
+    /// Pitch of the frame in hertz, whoever's it is, within a tenth of a semitone; none where there
+    /// is no clear one, and in every second frame.
+    #[must_use]
+    pub fn pitch_hz(&self, frame: usize) -> Option<f32> {
+        let step = f32::from(self.pitch[frame].checked_sub(1)?);
+        Some(LOWEST_HZ * (step / PITCH_STEPS).exp2())
     }
 }
 
@@ -148,6 +181,7 @@ struct Measurer {
     spectrum: Vec<Complex32>,
     bins: Vec<Option<usize>>,
     pending: Vec<f32>,
+    finder: PitchFinder,
     detector: Box<earshot::Detector>,
     voice_pending: Vec<f32>,
     voice_steps: Vec<u8>,
@@ -180,6 +214,7 @@ impl Measurer {
             bins,
             // The first frame is centred on time zero.
             pending: vec![0.0; WINDOW / 2],
+            finder: PitchFinder::new(WINDOW),
             detector: earshot::Detector::default_boxed(),
             voice_pending: Vec::new(),
             voice_steps: Vec::new(),
@@ -197,12 +232,7 @@ impl Measurer {
     }
 
     fn drain(&mut self) {
-        let mut start = 0;
-        while start + WINDOW <= self.pending.len() {
-            self.frame(start);
-            start += HOP;
-        }
-        self.pending.drain(..start);
+        // Voices first: pitch is looked for only where there is one.
         let mut start = 0;
         while start + VOICE_STEP <= self.voice_pending.len() {
             let score = self
@@ -213,6 +243,12 @@ impl Measurer {
             start += VOICE_STEP;
         }
         self.voice_pending.drain(..start);
+        let mut start = 0;
+        while start + WINDOW <= self.pending.len() {
+            self.frame(start);
+            start += HOP;
+        }
+        self.pending.drain(..start);
     }
 
     fn frame(&mut self, start: usize) {
@@ -243,6 +279,23 @@ impl Measurer {
                 .round()
                 .clamp(0.0, 255.0) as u8
         }));
+        let pitch = self.pitch(start);
+        self.out.pitch.push(pitch);
+    }
+
+    /// The pitch of the frame that is the next to be pushed, as it is kept.
+    fn pitch(&mut self, start: usize) -> u8 {
+        let frame = self.out.pitch.len();
+        let voice = self.voice_steps.get(frame * HOP / VOICE_STEP);
+        if frame % PITCH_EVERY != 0 || voice.is_none_or(|voice| *voice < VOICED) {
+            return 0;
+        }
+        self.finder
+            .pitch(&self.pending[start..start + WINDOW])
+            .map_or(0, |hertz| {
+                let step = PITCH_STEPS * (hertz / LOWEST_HZ).log2();
+                (1.0 + step.round()).clamp(1.0, 255.0) as u8
+            })
     }
 
     fn finish(mut self) -> ChannelFeatures {

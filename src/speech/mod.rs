@@ -6,11 +6,13 @@
 
 mod engine;
 mod features;
+mod pitch;
 mod separation;
 mod suspect;
 #[cfg(test)]
 mod testing;
 mod transcribe;
+mod voice;
 mod windows;
 
 pub use engine::{Decoding, ENGINE, Engine, Worker, knows_language};
@@ -44,6 +46,17 @@ pub struct Word {
     pub suspect: bool,
 }
 
+/// How a word was said, from the moments in which its speaker is heard alone.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct WordVoice {
+    /// Length of those moments, in seconds.
+    pub seconds: f64,
+    /// Mean power, in dBFS; none if there was no such moment.
+    pub loudness_dbfs: Option<f32>,
+    /// Median pitch, in hertz; none if none was clear.
+    pub pitch_hz: Option<f32>,
+}
+
 /// What was heard on one channel.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChannelSpeech {
@@ -52,6 +65,10 @@ pub struct ChannelSpeech {
     /// By word: the share of the time around it in which the channel held its own speaker's voice,
     /// 0 to 1. Empty where it was not measured.
     pub own: Vec<f32>,
+    /// By word: how it was said. Empty where it was not measured.
+    pub voices: Vec<WordVoice>,
+    /// Where this channel's own speaker was heard, with a pitch, and said no word; in order.
+    pub wordless: Vec<Span>,
     /// Where this channel's own speaker was talking, from the sound alone; in order, not touching.
     pub activity: Vec<Span>,
 }
@@ -65,6 +82,10 @@ pub struct Separation {
     pub margin_db: f64,
     /// Words that were recognised on a channel and left out because the other voice caused them.
     pub leaked_words: u32,
+    /// By how many milliseconds the second channel's clock is late, where the two were not recorded
+    /// by one device: the most that it was in the session. Times are not corrected by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<f64>,
 }
 
 /// The figures of one channel. Levels in dBFS (0 is full scale), differences in dB.
@@ -76,6 +97,9 @@ pub struct ChannelSeparation {
     pub own_dbfs: Option<f64>,
     /// The other speaker at this microphone against the same speech at their own microphone.
     pub bleed_db: Option<f64>,
+    /// The same where it was worst: people move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_bleed_db: Option<f64>,
     /// Level when nobody speaks.
     pub noise_dbfs: Option<f64>,
 }

@@ -10,6 +10,7 @@ use super::engine::{Decoding, Engine, WindowWord};
 use super::features::{self, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};
 use super::separation::{self, Ownership};
 use super::suspect::{self, Evidence};
+use super::voice;
 use super::windows::{self, Window};
 use super::{ChannelSpeech, Separation, Span, Word};
 use crate::audio::{Frames, SPEECH_RATE};
@@ -90,16 +91,9 @@ pub fn transcribe(
     let duration = seconds(features.samples);
     let plans: Vec<Vec<Window>> = (0..features.channels.len())
         .map(|channel| {
-            // One or two channels: the other is the next one round.
-            let other = (channel + 1) % features.channels.len();
-            let others = if other == channel {
-                &[]
-            } else {
-                ownership.activity(other)
-            };
             let mut windows = windows::pack(
                 ownership.activity(channel),
-                others,
+                &ownership.others(channel),
                 duration,
                 &mut |within| quietest(&features, channel, within),
             );
@@ -157,7 +151,12 @@ pub fn transcribe(
     let channels = channels
         .into_iter()
         .enumerate()
-        .map(|(index, draft)| draft.finish(ownership.activity(index)))
+        .map(|(index, draft)| {
+            let mut heard = draft.finish(ownership.activity(index));
+            heard.voices = voice::of_words(&features, &ownership, index, &heard.words);
+            heard.wordless = voice::wordless(&features, &ownership, index, &heard.words);
+            heard
+        })
         .collect();
     Ok(Heard {
         channels,
@@ -305,6 +304,8 @@ impl Draft {
         ChannelSpeech {
             words: self.words,
             own: self.evidence.iter().map(|word| word.voice).collect(),
+            voices: Vec::new(),
+            wordless: Vec::new(),
             activity: activity.to_vec(),
         }
     }
@@ -389,10 +390,8 @@ impl Drafts<'_> {
                 end: span.end + VAGUE,
             };
             let voice = self.ownership.share(channel, around);
-            let leaked = voice < OWN_SHARE
-                && (0..self.channels.len()).any(|other| {
-                    other != channel && self.ownership.share(other, around) > OWN_SHARE
-                });
+            let leaked =
+                voice < OWN_SHARE && self.ownership.others_share(channel, around) > OWN_SHARE;
             if leaked {
                 self.leaked += 1;
                 continue;

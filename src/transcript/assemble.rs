@@ -20,8 +20,9 @@ use jiff::Timestamp;
 
 use super::spans::{finite, millis};
 use super::talk::{overlaps, pauses, talk};
-use super::{Activity, Bookmark, Gap, Model, SCHEMA, Session, Speaker, Transcript, Turn};
-use crate::speech::{ChannelSpeech, Separation, Span, Word};
+use super::voices::voice;
+use super::{Activity, Bookmark, Gap, Model, SCHEMA, Session, Speaker, Transcript, Turn, Wordless};
+use crate::speech::{ChannelSpeech, Separation, Span, Word, WordVoice};
 
 /// A speaker's own silence, in seconds, longer than which a turn ends.
 pub const OWN_PAUSE: f64 = 1.5;
@@ -101,14 +102,12 @@ pub fn assemble(input: AssembleInput) -> Transcript {
         .iter()
         .map(|c| spans_within(&c.activity, end))
         .collect();
-    let (words, own): (Vec<Vec<Word>>, Vec<Vec<f32>>) = channels
-        .into_iter()
-        .map(|c| words_within(c.words, c.own, end))
-        .unzip();
+    let wordless = wordless_within(&names, &channels, end);
+    let heard: Vec<Heard> = channels.into_iter().map(|c| words_within(c, end)).collect();
     let talks: Vec<Vec<Span>> = activity
         .iter()
-        .zip(&words)
-        .map(|(spans, words)| talk(spans, words.iter()))
+        .zip(&heard)
+        .map(|(spans, heard)| talk(spans, heard.words.iter()))
         .collect();
     let gaps = gaps_within(gaps, end);
 
@@ -119,7 +118,7 @@ pub fn assemble(input: AssembleInput) -> Transcript {
         model,
         overlaps: overlaps(&talks),
         pauses: pauses(&names, &talks, &gaps),
-        turns: turns(&names, words, &own),
+        turns: turns(&names, heard, &talks),
         activity: names
             .into_iter()
             .zip(activity)
@@ -128,6 +127,7 @@ pub fn assemble(input: AssembleInput) -> Transcript {
         speakers,
         gaps,
         bookmarks: bookmarks_within(bookmarks, end),
+        wordless,
         separation: measured(separation),
         created,
         tool,
@@ -141,17 +141,37 @@ fn last_moment(channel: &ChannelSpeech) -> f64 {
     words.chain(spans).fold(0.0, f64::max)
 }
 
+/// A channel's words, and by word what was measured of it; empty where nothing was.
+#[derive(Debug)]
+struct Heard {
+    words: Vec<Word>,
+    /// See [`ChannelSpeech::own`].
+    own: Vec<f32>,
+    voices: Vec<WordVoice>,
+}
+
 /// The words with times that are finite, in order, within the session, and not into the next word:
 /// one mouth says one word at a time.
 ///
-/// `own` follows the words; it is returned empty if it does not go with them.
-fn words_within(mut words: Vec<Word>, mut own: Vec<f32>, end: f64) -> (Vec<Word>, Vec<f32>) {
+/// What was measured of each word follows the words; it is left out if it does not go with them.
+fn words_within(channel: ChannelSpeech, end: f64) -> Heard {
+    let ChannelSpeech {
+        mut words,
+        mut own,
+        mut voices,
+        ..
+    } = channel;
     if own.len() != words.len() || own.iter().any(|share| !share.is_finite()) {
         own.clear();
+    }
+    if voices.len() != words.len() {
+        voices.clear();
     }
     let written = |word: &Word| !word.text.trim().is_empty();
     let mut keep = words.iter().map(written);
     own.retain(|_| keep.next() == Some(true));
+    let mut keep = words.iter().map(written);
+    voices.retain(|_| keep.next() == Some(true));
     words.retain(written);
     let mut reached = 0.0_f64;
     for word in &mut words {
@@ -180,7 +200,26 @@ fn words_within(mut words: Vec<Word>, mut own: Vec<f32>, end: f64) -> (Vec<Word>
         word.end = word.end.min(next);
         next = word.start;
     }
-    (words, own)
+    Heard { words, own, voices }
+}
+
+/// Where a voice is heard that says no word, in order, within the session.
+fn wordless_within(names: &[String], channels: &[ChannelSpeech], end: f64) -> Vec<Wordless> {
+    let mut found: Vec<Wordless> = names
+        .iter()
+        .zip(channels)
+        .flat_map(|(speaker, channel)| {
+            spans_within(&channel.wordless, end)
+                .into_iter()
+                .map(|span| Wordless {
+                    speaker: speaker.clone(),
+                    start: span.start,
+                    end: span.end,
+                })
+        })
+        .collect();
+    found.sort_by(|a, b| a.start.total_cmp(&b.start));
+    found
 }
 
 fn spans_within(spans: &[Span], end: f64) -> Vec<Span> {
@@ -223,10 +262,12 @@ fn bookmarks_within(mut bookmarks: Vec<Bookmark>, end: f64) -> Vec<Bookmark> {
 /// could not be calculated is none.
 fn measured(mut separation: Separation) -> Separation {
     separation.margin_db = finite(separation.margin_db);
+    separation.delay_ms = separation.delay_ms.filter(|late| late.is_finite());
     for channel in &mut separation.channels {
         for figure in [
             &mut channel.own_dbfs,
             &mut channel.bleed_db,
+            &mut channel.worst_bleed_db,
             &mut channel.noise_dbfs,
         ] {
             *figure = figure.filter(|db| db.is_finite());
@@ -248,7 +289,13 @@ struct Utterance {
     backchannel: bool,
 }
 
-fn turns(names: &[String], words: Vec<Vec<Word>>, own: &[Vec<f32>]) -> Vec<Turn> {
+fn turns(names: &[String], heard: Vec<Heard>, talks: &[Vec<Span>]) -> Vec<Turn> {
+    let mut words = Vec::with_capacity(heard.len());
+    let mut measured = Vec::with_capacity(heard.len());
+    for channel in heard {
+        words.push(channel.words);
+        measured.push((channel.own, channel.voices));
+    }
     let mut utterances: Vec<Vec<Utterance>> = words.iter().map(|w| utterances(w)).collect();
     mark_backchannels(&words, &mut utterances);
 
@@ -275,18 +322,23 @@ fn turns(names: &[String], words: Vec<Vec<Word>>, own: &[Vec<f32>]) -> Vec<Turn>
                         end: word.end,
                         backchannel,
                         attribution: None,
+                        voice: None,
                         words: vec![word],
                     },
                 )),
             }
         }
     }
-    // So far each speaker's turns hold their words in the order of `own`.
-    let mut next = vec![0; own.len()];
+    // So far each speaker's turns hold their words in the order in which they were measured.
+    let mut next = vec![0; measured.len()];
     for (speaker, turn) in &mut turns {
         let first = next[*speaker];
         next[*speaker] += turn.words.len();
-        turn.attribution = attribution(&own[*speaker], first..next[*speaker]);
+        let (own, voices) = &measured[*speaker];
+        let words = first..next[*speaker];
+        turn.attribution = attribution(own, words.clone());
+        let voices = voices.get(words).unwrap_or_default();
+        turn.voice = voice(&turn.words, voices, &talks[*speaker]);
     }
     // Stable: one speaker's turns of the same start stay in the order they were said.
     turns.sort_by(|(a, x), (b, y)| x.start.total_cmp(&y.start).then(a.cmp(b)));

@@ -35,6 +35,9 @@ pub struct Transcript {
     /// Moments that the therapist marked while recording, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bookmarks: Vec<Bookmark>,
+    /// Where a voice is heard that says no word, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wordless: Vec<Wordless>,
     /// Where each speaker talks, from the sound alone.
     pub activity: Vec<Activity>,
     /// How well the microphones held the speakers apart.
@@ -140,8 +143,38 @@ pub struct Turn {
     /// words in which their channel held their own voice, 0 to 1, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<f32>,
+    /// How it was said, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<Voice>,
     /// The words, in order.
     pub words: Vec<Word>,
+}
+
+/// How a turn was said, from the moments in which its speaker is heard alone. Loudness depends on the
+/// microphone and its place: compare it only with other turns of the same speaker and session.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Voice {
+    /// Mean power while the speaker talks, in dBFS.
+    pub loudness_dbfs: f64,
+    /// Median pitch in hertz; none where none was clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pitch_hz: Option<f64>,
+    /// Words a minute while the speaker talks, pauses left out; none in a turn of less than three
+    /// words or one second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words_per_minute: Option<f64>,
+}
+
+/// Where a speaker is heard and says no word: laughing, crying, humming, or words that were not made
+/// out. The sound does not say which.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Wordless {
+    /// The [`Speaker::id`].
+    pub speaker: String,
+    /// Start, in seconds.
+    pub start: f64,
+    /// End, in seconds.
+    pub end: f64,
 }
 
 /// A turn's attribution under which it is shown that the speaker is unsure.

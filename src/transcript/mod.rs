@@ -16,6 +16,7 @@ pub(crate) mod testing;
 pub(crate) mod text;
 mod timeline;
 pub mod view;
+mod voices;
 
 pub use assemble::{
     AssembleInput, BACKCHANNEL_PAUSE, BACKCHANNEL_SECONDS, BACKCHANNEL_WORDS, BREATH, OWN_PAUSE,

@@ -145,6 +145,13 @@ fn check(transcript: &Transcript) -> Result<()> {
         reached = pause.start;
     }
     let mut reached = 0.0;
+    for sound in &transcript.wordless {
+        if !ordered(reached, sound.start, sound.end, end) || !known(&sound.speaker) {
+            return Err(damaged("its voices without words are not in order".into()));
+        }
+        reached = sound.start;
+    }
+    let mut reached = 0.0;
     for gap in &transcript.gaps {
         if !ordered(reached, gap.start, gap.start + gap.duration, end) {
             return Err(damaged("its gaps are not in order".into()));

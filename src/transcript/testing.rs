@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{AssembleInput, Model, Role, Session, Speaker, Transcript, assemble};
-use crate::speech::{ChannelSeparation, ChannelSpeech, Separation, Span, Word};
+use crate::speech::{ChannelSeparation, ChannelSpeech, Separation, Span, Word, WordVoice};
 
 /// Words from `text@start-end` pieces, such as `well@1.0-1.3`; `~` in front makes one suspect.
 pub(crate) fn words(line: &str) -> Vec<Word> {
@@ -68,11 +68,13 @@ pub(crate) fn input(duration: f64, channels: Vec<ChannelSpeech>) -> AssembleInpu
                     channel,
                     own_dbfs: Some(-24.5),
                     bleed_db: Some(-21.0),
+                    worst_bleed_db: None,
                     noise_dbfs: Some(-62.0),
                 })
                 .to_vec(),
             margin_db: 6.0,
             leaked_words: 3,
+            delay_ms: None,
         },
         gaps: Vec::new(),
         bookmarks: Vec::new(),
@@ -86,6 +88,8 @@ pub(crate) fn session(duration: f64, therapist: Vec<Word>, client: Vec<Word>) ->
     let channel = |words| ChannelSpeech {
         words,
         own: Vec::new(),
+        voices: Vec::new(),
+        wordless: Vec::new(),
         activity: Vec::new(),
     };
     assemble(input(duration, vec![channel(therapist), channel(client)]))
@@ -238,10 +242,17 @@ pub(crate) fn wild_channel() -> impl Strategy<Value = ChannelSpeech> {
     )
         .prop_map(|(mut words, activity, sorted, mut own, measured)| {
             own.truncate(if measured { words.len() } else { 3 });
+            let voices = own.iter().map(|&wild| WordVoice {
+                seconds: f64::from(wild),
+                loudness_dbfs: Some(-30.0 * wild),
+                pitch_hz: Some(200.0 * wild),
+            });
             if sorted {
                 words.sort_by(|a, b| a.start.total_cmp(&b.start));
             }
             ChannelSpeech {
+                voices: voices.collect(),
+                wordless: activity.clone(),
                 words,
                 own,
                 activity,

@@ -2,7 +2,7 @@
 //! stands to the other speaker's. Used by every form that a person reads.
 
 use super::text::{Names, clean, clock, length};
-use super::{Bookmark, Gap, OVERLAP_SECONDS, Pause, Transcript, Turn};
+use super::{Bookmark, Gap, OVERLAP_SECONDS, Pause, Transcript, Turn, Wordless};
 
 /// Shortest silence that is shown between turns, in seconds.
 pub const SHOWN_PAUSE_SECONDS: f64 = 3.0;
@@ -14,6 +14,7 @@ pub(crate) enum Item<'a> {
     Pause(&'a Pause),
     Gap(&'a Gap),
     Bookmark(&'a Bookmark),
+    Wordless(&'a Wordless),
 }
 
 /// How a turn stands to the other speaker's talk.
@@ -66,6 +67,12 @@ pub(crate) fn items(transcript: &Transcript) -> Vec<Item<'_>> {
             .iter()
             .map(|bookmark| (bookmark.at, Item::Bookmark(bookmark))),
     );
+    items.extend(
+        transcript
+            .wordless
+            .iter()
+            .map(|sound| (sound.start, Item::Wordless(sound))),
+    );
     items.sort_by(|a, b| a.0.total_cmp(&b.0));
     items.into_iter().map(|(_, item)| item).collect()
 }
@@ -107,6 +114,13 @@ pub(crate) fn missing(gap: &Gap) -> String {
     } else {
         format!("· {length} not recorded: {reason} ·")
     }
+}
+
+/// `· Client: a voice without words, 2 s ·`
+pub(crate) fn without_words(sound: &Wordless, names: &Names<'_>) -> String {
+    let length = length(sound.end - sound.start);
+    let name = names.name(&sound.speaker);
+    format!("· {name}: a voice without words, {length} ·")
 }
 
 /// `» 12:41 bookmark: the text`
@@ -200,6 +214,7 @@ mod tests {
                 Item::Pause(_) => "pause",
                 Item::Gap(_) => "gap",
                 Item::Bookmark(_) => "bookmark",
+                Item::Wordless(_) => "wordless",
             })
             .collect()
     }

@@ -4,7 +4,9 @@
 //! the lines read the same without colour, through a pipe, and aloud.
 
 use super::text::{Names, clean, clock, shown};
-use super::timeline::{Item, Place, heading, items, marked_moment, missing, remark, silence};
+use super::timeline::{
+    Item, Place, heading, items, marked_moment, missing, remark, silence, without_words,
+};
 use super::{Role, Transcript, Turn};
 
 /// Narrowest that lines are wrapped to, in columns; a narrower width is taken as this.
@@ -107,6 +109,10 @@ pub fn body(transcript: &Transcript, width: usize) -> Vec<Line> {
             }
             Item::Bookmark(mark) => {
                 page.paragraph(2 * INDENT, &[], tokens(&marked_moment(mark), Style::Note));
+            }
+            Item::Wordless(sound) => {
+                let told = without_words(sound, &names);
+                page.paragraph(2 * INDENT, &[], tokens(&told, Style::Note));
             }
         }
     }

@@ -25,6 +25,9 @@ pub struct Facts {
     /// The session in stretches of five minutes (longer ones in very long sessions); the last one
     /// may be shorter.
     pub over_time: Vec<Stretch>,
+    /// How loud, high and fast each speaker talks, one entry a speaker whose turns were measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voices: Vec<VoiceFacts>,
     /// What these facts say nothing about, in words.
     pub not_listened_for: Vec<String>,
 }
@@ -155,6 +158,38 @@ pub struct Silence {
     pub broken_by: String,
 }
 
+/// How one speaker talks. Loudness depends on the microphone: compare it within a session only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VoiceFacts {
+    /// The speaker's id in the transcript.
+    pub speaker: String,
+    /// Turns that were measured.
+    pub turns: u64,
+    /// Median loudness of their turns, in dBFS.
+    pub loudness_dbfs: f64,
+    /// Median pitch of their turns, in hertz.
+    pub pitch_hz: Option<f64>,
+    /// Median rate of speaking within their turns, pauses left out, in words a minute.
+    pub words_per_minute: Option<f64>,
+    /// Turns that are apart from these medians, in order; none is told with under eight turns.
+    pub apart: Vec<VoiceApart>,
+}
+
+/// A turn that is apart from its speaker's median. What is not apart is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VoiceApart {
+    /// The turn's number in the transcript.
+    pub turn: u32,
+    /// Its start, in seconds of session time.
+    pub start_seconds: f64,
+    /// Louder (above 0) or quieter by 6 dB or more.
+    pub loudness_db: Option<f64>,
+    /// Higher (above 0) or lower by 3 semitones or more.
+    pub pitch_semitones: Option<f64>,
+    /// Their rate in this turn against their median: 1.5 or more, or two thirds or less.
+    pub pace_ratio: Option<f64>,
+}
+
 /// Where speakers talk at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overlaps {
@@ -210,6 +245,12 @@ pub struct SpeakerStretch {
     pub words: u64,
     /// Questions in turns that begin here.
     pub questions: u64,
+    /// Median loudness of the turns that begin here, in dBFS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness_dbfs: Option<f64>,
+    /// Median pitch of the turns that begin here, in hertz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pitch_hz: Option<f64>,
     /// Feeling words in turns that begin here, negated ones too; none where their language is not
     /// known.
     #[serde(default)]

@@ -6,6 +6,7 @@
 mod data;
 pub(crate) mod questions;
 mod tell;
+mod voices;
 
 pub use data::*;
 pub use tell::tell;
@@ -35,9 +36,9 @@ const SAME_EDGE: f64 = 0.5;
 
 /// What nobody should look for in these facts.
 const NOT_LISTENED_FOR: [&str; 5] = [
-    "tone of voice, loudness, laughter, crying, sighs",
+    "tone of voice, laughter, crying, sighs",
     "faces, gestures, posture",
-    "what a silence, a short answer or an overlap means",
+    "what a silence, a short answer, an overlap or a change of voice means",
     "whether anything was helpful, right or well said",
     "words marked as suspect, and anything said off the record",
 ];
@@ -109,6 +110,10 @@ pub fn facts(transcript: &Transcript) -> Facts {
         silences: silences(transcript),
         overlaps: overlapping(&overlaps, &people),
         over_time: over_time(session, &people, &overlaps, &filled),
+        voices: people
+            .iter()
+            .filter_map(|person| voices::voices(person.id, &person.turns))
+            .collect(),
         not_listened_for: NOT_LISTENED_FOR.map(String::from).to_vec(),
     }
 }
@@ -433,8 +438,18 @@ fn over_time(
             overlap_seconds: millis(within(overlaps, start, end)),
             speakers: people
                 .iter()
-                .map(|person| SpeakerStretch {
+                .map(|person| {
+                    (
+                        person,
+                        voices::medians(
+                            person.turns.iter().copied().filter(|turn| here(turn.start)),
+                        ),
+                    )
+                })
+                .map(|(person, (loudness_dbfs, pitch_hz))| SpeakerStretch {
                     speaker: person.id.into(),
+                    loudness_dbfs,
+                    pitch_hz,
                     talk_seconds: millis(within(&person.talk, start, end)),
                     turns: person.floor().filter(|turn| here(turn.start)).count() as u64,
                     words: person

@@ -1,7 +1,11 @@
 //! The facts as plain lines for a terminal. Figures beside every bar; no colour is needed.
 
 use super::data::{Facts, SpeakerFacts};
+use super::voices;
 use crate::transcript::text::{clock, length};
+
+/// Of each speaker's turns that are apart at most so many are listed.
+const MOST_APART: usize = 6;
 
 /// Narrowest that lines are made for, in columns; a narrower width is taken as this.
 const LEAST_WIDTH: usize = 40;
@@ -21,6 +25,7 @@ pub fn tell(facts: &Facts, width: usize) -> Vec<String> {
     table(facts, &mut lines);
     bars(facts, width, &mut lines);
     exchange(facts, &mut lines);
+    apart(facts, &mut lines);
     over_time(facts, width, &mut lines);
     lines.push(String::new());
     lines.push("Not listened for:".into());
@@ -107,8 +112,35 @@ fn table(facts: &Facts, lines: &mut Vec<String>) {
             });
         }
     }
+    if !facts.voices.is_empty() {
+        let voice = |s: &SpeakerFacts| facts.voices.iter().find(|v| v.speaker == s.speaker);
+        row("Pitch", &|s| {
+            let pitch = voice(s).and_then(|voice| voice.pitch_hz);
+            pitch.map_or("-".into(), |hertz| format!("{hertz:.0} Hz"))
+        });
+    }
     row("Mm-hm and the like", &|s| s.backchannels.to_string());
     row("Suspect words", &|s| s.suspect_words.to_string());
+}
+
+/// Turns whose sound is apart from their speaker's own median.
+fn apart(facts: &Facts, lines: &mut Vec<String>) {
+    if facts.voices.iter().all(|voice| voice.apart.is_empty()) {
+        return;
+    }
+    lines.push(String::new());
+    lines.push("Turns that sound apart from the speaker's own median".into());
+    for voice in &facts.voices {
+        let name = named(facts, &voice.speaker);
+        for apart in voice.apart.iter().take(MOST_APART) {
+            let at = clock(apart.start_seconds);
+            lines.push(format!("  {name} {at}: {}", voices::in_words(apart)));
+        }
+        match voice.apart.len().saturating_sub(MOST_APART) {
+            0 => {}
+            more => lines.push(format!("  {name}: {more} more (undertone analyze --json)")),
+        }
+    }
 }
 
 fn bars(facts: &Facts, width: usize, lines: &mut Vec<String>) {
@@ -298,9 +330,9 @@ mod tests {
           Therapist came in: 2 (0.6 s); the other fell silent first: 1
 
         Not listened for:
-        - tone of voice, loudness, laughter, crying, sighs
+        - tone of voice, laughter, crying, sighs
         - faces, gestures, posture
-        - what a silence, a short answer or an overlap means
+        - what a silence, a short answer, an overlap or a change of voice means
         - whether anything was helpful, right or well said
         - words marked as suspect, and anything said off the record
         ");

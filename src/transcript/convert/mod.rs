@@ -168,6 +168,7 @@ fn turn(role: Role, words: Vec<Word>) -> Turn {
         end: words.iter().map(|word| word.end).fold(0.0, f64::max),
         backchannel: false,
         attribution: None,
+        voice: None,
         words,
     }
 }
@@ -209,12 +210,14 @@ fn whole(mut turns: Vec<Turn>, form: Form, created: Timestamp, tool: &str) -> Tr
         overlaps: Vec::new(),
         pauses: Vec::new(),
         bookmarks: Vec::new(),
+        wordless: Vec::new(),
         gaps: Vec::new(),
         activity: Vec::new(),
         separation: Separation {
             channels: Vec::new(),
             margin_db: 0.0,
             leaked_words: 0,
+            delay_ms: None,
         },
         created,
         tool: tool.into(),

@@ -6,7 +6,9 @@ use docx_rs::{Docx, LineSpacing, Paragraph, Run, RunFonts};
 use zeroize::Zeroizing;
 
 use crate::transcript::text::{Names, clock, marked, shown};
-use crate::transcript::timeline::{Item, heading, items, marked_moment, missing, remark, silence};
+use crate::transcript::timeline::{
+    Item, heading, items, marked_moment, missing, remark, silence, without_words,
+};
 use crate::transcript::{Transcript, Turn};
 
 /// The grey of what is not speech, as red, green and blue.
@@ -58,6 +60,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
             Item::Pause(pause) => small(&silence(pause)),
             Item::Gap(gap) => small(&missing(gap)),
             Item::Bookmark(mark) => small(&marked_moment(mark)),
+            Item::Wordless(sound) => small(&without_words(sound, &names)),
         });
     }
     // The archive's directory comes last and points back, so it is made in memory first.

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::speech::{Separation, Span};
-use crate::transcript::{Activity, Bookmark, Gap, Model, Pause, Session, Speaker, Transcript};
+use crate::transcript::{
+    Activity, Bookmark, Gap, Model, Pause, Session, Speaker, Transcript, Wordless,
+};
 
 pub(super) fn whole(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, transcript)?;
@@ -26,6 +28,8 @@ struct Head<'a> {
     gaps: &'a [Gap],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     bookmarks: &'a [Bookmark],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    wordless: &'a [Wordless],
     activity: &'a [Activity],
     separation: &'a Separation,
     created: jiff::Timestamp,
@@ -44,6 +48,7 @@ pub(super) fn lines(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
         pauses: &transcript.pauses,
         gaps: &transcript.gaps,
         bookmarks: &transcript.bookmarks,
+        wordless: &transcript.wordless,
         activity: &transcript.activity,
         separation: &transcript.separation,
         created: transcript.created,

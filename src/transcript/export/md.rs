@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use crate::transcript::Transcript;
 use crate::transcript::text::{Names, clock, plain};
-use crate::transcript::timeline::{Item, heading, items, marked_moment, missing, remark, silence};
+use crate::transcript::timeline::{
+    Item, heading, items, marked_moment, missing, remark, silence, without_words,
+};
 
 /// The text so that no Markdown reader takes any of it for markup, a link or HTML.
 fn escape(text: &str) -> String {
@@ -64,6 +66,9 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
             Item::Pause(pause) => writeln!(out, "\n*{}*", escape(&silence(pause)))?,
             Item::Gap(gap) => writeln!(out, "\n*{}*", escape(&missing(gap)))?,
             Item::Bookmark(mark) => writeln!(out, "\n*{}*", escape(&marked_moment(mark)))?,
+            Item::Wordless(sound) => {
+                writeln!(out, "\n*{}*", escape(&without_words(sound, &names)))?;
+            }
         }
     }
     Ok(())

@@ -1,0 +1,247 @@
+//! How loud each voice is at the other's microphone, band by band, through the session.
+//!
+//! People lean forward, turn away and change seats: of voices that leak at -20 dB and later at -6 dB, one
+//! figure for the whole session gave two in five words to the wrong speaker. So the leak is measured
+//! again every few seconds, from where the other last and next talked alone.
+
+use super::delay::Delay;
+use super::noise::{Noise, percentile};
+use crate::speech::features::{BANDS, Features};
+
+/// A band counts as own voice from this many dB above predicted leak and noise, where the
+/// microphones hold the speakers apart well.
+pub const MARGIN_DB: f32 = 5.0;
+/// Where they do not, this share of what holds them apart: more would leave no room for a voice that
+/// is only a little louder at its own microphone.
+const MARGIN_SHARE: f32 = 0.6;
+/// The margin is never less, in dB: single frames swing that much in a room.
+const LEAST_MARGIN_DB: f32 = 2.0;
+/// Frames between two measurements of the leak (5 s).
+const STATION: usize = 500;
+/// A measurement listens to the other's talk nearest to it, in frames (10 s of talk).
+const NEAR: usize = 1_000;
+/// Parts of a session whose leak is this near to that of the whole, in dB, are taken as alike: the
+/// whole is known from more talk.
+const ALIKE_DB: f32 = 3.0;
+/// The leak cannot be measured with fewer frames than this.
+const FEW: usize = 50;
+/// Leak where it could not be measured, in dB.
+const UNKNOWN_DB: f32 = -6.0;
+
+/// What one channel picks up of the other's voice.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Leak {
+    /// By band, in dB against the other's own microphone; never above 0.
+    gain: [f32; BANDS],
+    /// The same over the whole spectrum; none where it could not be measured.
+    bleed_db: Option<f32>,
+}
+
+impl Leak {
+    const UNKNOWN: Leak = Leak {
+        gain: [UNKNOWN_DB; BANDS],
+        bleed_db: None,
+    };
+
+    fn differs(&self, whole: &Leak) -> bool {
+        let both = self.bleed_db.zip(whole.bleed_db);
+        both.is_some_and(|(here, whole)| (here - whole).abs() > ALIKE_DB)
+    }
+}
+
+/// The leak in both directions, through the session.
+#[derive(Debug, Clone)]
+pub struct Sides {
+    /// By channel that is leaked into, by station.
+    stations: [Vec<Leak>; 2],
+    /// By channel that is leaked into: over the whole session.
+    whole: [Leak; 2],
+    /// By station.
+    margin_db: Vec<f32>,
+}
+
+impl Sides {
+    /// Measures the leak where one person clearly talks alone.
+    pub fn find(features: &Features, noise: &[Noise], delay: &Delay) -> Sides {
+        let differences = differences(features, noise, delay);
+        let valley = valley(&differences);
+        let count = features.channels[0].len().div_ceil(STATION).max(1);
+        let mut stations = [Vec::new(), Vec::new()];
+        let mut whole = [Leak::UNKNOWN; 2];
+        for into in 0..2 {
+            // Frames on the other's side of the valley, by how far they are beyond it.
+            let sign = if into == 1 { 1.0 } else { -1.0 };
+            let theirs: Vec<(usize, f32)> = differences
+                .iter()
+                .map(|&(frame, difference)| (frame, (difference - valley) * sign))
+                .filter(|&(_, beyond)| beyond > 0.0)
+                .collect();
+            let listen = |theirs: &[(usize, f32)]| measure(features, noise, delay, into, theirs);
+            whole[into] = listen(&theirs).unwrap_or(Leak::UNKNOWN);
+            let mut first = 0;
+            stations[into] = (0..count)
+                .map(|station| {
+                    let at = station * STATION + STATION / 2;
+                    let far = |index: usize| theirs[index].0.abs_diff(at);
+                    while first + NEAR < theirs.len() && far(first + NEAR) < far(first) {
+                        first += 1;
+                    }
+                    let near = theirs.get(first..first + NEAR)?;
+                    listen(near).filter(|leak| leak.differs(&whole[into]))
+                })
+                .map(|here| here.unwrap_or(whole[into]))
+                .collect();
+        }
+        let margin_db = (0..count)
+            .map(|at| margin([stations[0][at].bleed_db, stations[1][at].bleed_db]))
+            .collect();
+        Sides {
+            stations,
+            whole,
+            margin_db,
+        }
+    }
+
+    /// Leak of the other's voice into a channel at a frame, in dB.
+    #[must_use]
+    pub fn gain(&self, into: usize, frame: usize, band: usize) -> f32 {
+        let stations = &self.stations[into];
+        stations[(frame / STATION).min(stations.len() - 1)].gain[band]
+    }
+
+    /// The margin that the pair of microphones leaves room for at a frame, in dB.
+    #[must_use]
+    pub fn margin_db(&self, frame: usize) -> f32 {
+        self.margin_db[(frame / STATION).min(self.margin_db.len() - 1)]
+    }
+
+    /// The same for the session as a whole.
+    #[must_use]
+    pub fn whole_margin_db(&self) -> f32 {
+        margin(self.whole.map(|leak| leak.bleed_db))
+    }
+
+    /// The other speaker at this microphone against the same speech at their own, in dB, over the
+    /// whole session; none where the other never talked alone.
+    #[must_use]
+    pub fn bleed_db(&self, into: usize) -> Option<f32> {
+        self.whole[into].bleed_db
+    }
+
+    /// The largest that [`Sides::bleed_db`] was in any part of the session.
+    #[must_use]
+    pub fn worst_bleed_db(&self, into: usize) -> Option<f32> {
+        let parts = self.stations[into].iter().filter_map(|leak| leak.bleed_db);
+        parts.reduce(f32::max)
+    }
+}
+
+fn margin(bleed_db: [Option<f32>; 2]) -> f32 {
+    let apart: Vec<f32> = bleed_db.iter().flatten().map(|db| -db).collect();
+    if apart.is_empty() {
+        return MARGIN_DB;
+    }
+    let apart = apart.iter().sum::<f32>() / apart.len() as f32;
+    (MARGIN_SHARE * apart).clamp(LEAST_MARGIN_DB, MARGIN_DB)
+}
+
+/// How much louder the first channel is than the second where somebody clearly talks: frames of the
+/// first channel's clock with the difference in dB.
+fn differences(features: &Features, noise: &[Noise], delay: &Delay) -> Vec<(usize, f32)> {
+    let [one, two] = [&features.channels[0], &features.channels[1]];
+    (0..one.len())
+        .filter_map(|frame| {
+            let there = delay.across(0, frame);
+            if there >= two.len() {
+                return None;
+            }
+            let levels = [one.level_db(frame), two.level_db(there)];
+            let clear = levels[0] - noise[0].level(frame) > 10.0
+                || levels[1] - noise[1].level(there) > 10.0;
+            let voice = one.voice(frame).max(two.voice(there)) > 0.5;
+            (clear && voice).then(|| (frame, levels[0] - levels[1]))
+        })
+        .collect()
+}
+
+/// The leak into a channel, from frames on the other's side of the valley.
+fn measure(
+    features: &Features,
+    noise: &[Noise],
+    delay: &Delay,
+    into: usize,
+    theirs: &[(usize, f32)],
+) -> Option<Leak> {
+    // Where the other talks clearly alone: the far part of their own hump.
+    let beyond = percentile(theirs.iter().map(|pair| pair.1).collect(), 0.4)?;
+    let (from, heard) = (&features.channels[1 - into], &features.channels[into]);
+    // By frame on the other's channel and on this one.
+    let alone: Vec<(usize, usize)> = theirs
+        .iter()
+        .filter(|pair| pair.1 >= beyond)
+        .map(|&(frame, _)| match into {
+            1 => (frame, delay.across(0, frame)),
+            _ => (delay.across(0, frame), frame),
+        })
+        .collect();
+    if alone.len() < FEW {
+        return None;
+    }
+    let mut leak = Leak::UNKNOWN;
+    for (band, gain) in leak.gain.iter_mut().enumerate() {
+        let louder = alone
+            .iter()
+            .filter(|(theirs, _)| {
+                from.band_db(*theirs, band) - noise[1 - into].at(*theirs, band) > 10.0
+            })
+            .map(|&(theirs, here)| heard.band_db(here, band) - from.band_db(theirs, band))
+            .collect();
+        if let Some(db) = percentile(louder, 0.6) {
+            *gain = db.min(0.0);
+        }
+    }
+    let levels = alone
+        .iter()
+        .map(|&(theirs, here)| heard.level_db(here) - from.level_db(theirs));
+    leak.bleed_db = percentile(levels.collect(), 0.5);
+    Some(leak)
+}
+
+/// The level difference between the two humps, in dB (Otsu's threshold).
+///
+/// With one hump only (one person talks, or the humps are closer than 3 dB) there is no valley:
+/// zero, equal levels.
+fn valley(differences: &[(usize, f32)]) -> f32 {
+    const STEP: f32 = 0.5;
+    const REACH: f32 = 60.0;
+    const CELLS: usize = (2.0 * REACH / STEP) as usize + 1;
+    let mut cells = [0f64; CELLS];
+    for (_, difference) in differences {
+        let cell = ((difference.clamp(-REACH, REACH) + REACH) / STEP).round() as usize;
+        cells[cell.min(CELLS - 1)] += 1.0;
+    }
+    let total: f64 = cells.iter().sum();
+    let value = |cell: usize| f64::from(cell as f32 * STEP - REACH);
+    let sum: f64 = cells
+        .iter()
+        .enumerate()
+        .map(|(cell, n)| value(cell) * n)
+        .sum();
+    let (mut below, mut below_sum) = (0.0, 0.0);
+    let (mut best, mut at, mut apart) = (0.0, 0.0, 0.0);
+    for (cell, n) in cells.iter().enumerate() {
+        below += n;
+        below_sum += value(cell) * n;
+        let above = total - below;
+        // A hump holds at least a hundredth of the talk.
+        if below < total * 0.01 || above < total * 0.01 {
+            continue;
+        }
+        let gap = (sum - below_sum) / above - below_sum / below;
+        let between = below * above * gap * gap;
+        if between > best {
+            (best, at, apart) = (between, value(cell) + f64::from(STEP) / 2.0, gap);
+        }
+    }
+    if apart < 3.0 { 0.0 } else { at as f32 }
+}

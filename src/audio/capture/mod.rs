@@ -9,8 +9,10 @@
 //! samples have come.
 
 mod cpal;
+mod drift;
 mod feed;
 mod file;
+mod join;
 #[cfg(target_os = "linux")]
 mod witness;
 

@@ -47,7 +47,7 @@ pub use id::SessionId;
 pub use keys::{MAX_WORK_FACTOR, WORK_FACTOR};
 pub use list::{SessionEntry, SessionFile, State};
 pub use manifest::{
-    Beginning, ChannelInfo, FileInfo, GapInfo, Manifest, ModelInfo, Origin, Role, SCHEMA,
+    Beginning, ChannelInfo, ClockInfo, FileInfo, GapInfo, Manifest, ModelInfo, Origin, Role, SCHEMA,
 };
 pub use opened::OpenSession;
 pub use recover::{Recovered, RecoveredFile};

@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 pub mod desk;
+pub mod microphone;
 pub mod pulse;
 pub mod recorder;
+pub mod sound;
 pub mod tmux;

@@ -127,8 +127,14 @@ mod tests {
     use proptest::prelude::*;
 
     /// A device `ppm` fast that calls every 20 ms, each call late by what `late` gives.
-    fn run(clock: &mut Clock, from: f64, to: f64, ppm: f64, lost: f64, late: &mut dyn FnMut() -> f64)
-    -> Vec<f64> {
+    fn run(
+        clock: &mut Clock,
+        from: f64,
+        to: f64,
+        ppm: f64,
+        lost: f64,
+        late: &mut dyn FnMut() -> f64,
+    ) -> Vec<f64> {
         let real = clock.rate * (1.0 + ppm * 1e-6);
         let mut jumps = Vec::new();
         let mut at = from;

@@ -78,9 +78,8 @@ impl Track {
             window: WindowFunction::BlackmanHarris2,
         };
         let ratio = f64::from(out_rate) / f64::from(rate);
-        let machine =
-            Async::new_sinc(ratio, 1.05, &parameters, block, 1, FixedAsync::Output)
-                .map_err(|_| defect())?;
+        let machine = Async::new_sinc(ratio, 1.05, &parameters, block, 1, FixedAsync::Output)
+            .map_err(|_| defect())?;
         Ok(Track {
             clock: Clock::new(rate),
             rate: f64::from(rate),
@@ -171,9 +170,8 @@ impl Track {
         self.machine
             .process_into_buffer(&input, &mut output, None::<&Indexing>)
             .map_err(|_| defect())?;
-        self.ahead.get_or_insert_with(|| {
-            need as f64 - block as f64 / ratio + FILTER as f64 / 2.0
-        });
+        self.ahead
+            .get_or_insert_with(|| need as f64 - block as f64 / ratio + FILTER as f64 / 2.0);
         self.steered = false;
         Ok(())
     }
@@ -270,7 +268,10 @@ impl Joint {
 
     fn resume(&mut self, device: usize) {
         let now = self.frames();
-        if let Some(silence) = self.open[device].take().and_then(|at| self.silences.get_mut(at)) {
+        if let Some(silence) = self.open[device]
+            .take()
+            .and_then(|at| self.silences.get_mut(at))
+        {
             silence.frames = Some(now - silence.at_frame);
         }
     }

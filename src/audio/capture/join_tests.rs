@@ -117,7 +117,11 @@ fn run(joint: &mut Joint, devices: &mut [Simulated; 2], from: f64, to: f64) -> O
                 let period = 1.0 / SLOW;
                 let [a, b] = [0, 1].map(|channel| {
                     let off = (time_of(&part, channel, rate) - at).rem_euclid(period);
-                    let off = if off > period / 2.0 { off - period } else { off };
+                    let off = if off > period / 2.0 {
+                        off - period
+                    } else {
+                        off
+                    };
                     // The first device's way of handing on is the measure for both.
                     off + devices[channel].latency
                 });

@@ -18,6 +18,7 @@
 mod audit;
 pub mod consent;
 mod delete;
+pub mod disk;
 mod folder;
 mod handover;
 mod id;

@@ -8,7 +8,6 @@
 //! Refuses to go on after a failed write: a sealed stream with a hole in it opens only up to the
 //! hole, so everything written later would be lost without a word.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::disk::Sheet;
 use super::folder::Folder;
 use super::lock::Lock;
 use super::manifest::FileInfo;
@@ -197,7 +197,7 @@ pub(super) fn to_many<'a>(
 /// Seals what `fill` writes into an open file, and makes nothing durable: see [`Folder::stage`].
 pub(super) fn into_file(
     recipient: &dyn Recipient,
-    file: &File,
+    file: &Sheet,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<Digest> {
     let mut seal = Seal::begin(recipient, file)?;
@@ -232,8 +232,8 @@ pub(super) fn enter(ledger: &Ledger, name: &str, digest: &Digest) {
 ///
 /// It needs no secret and can be sent to another thread. The session stays locked while one lives.
 pub struct SealedWriter {
-    seal: Seal<File>,
-    file: File,
+    seal: Seal<Sheet>,
+    file: Sheet,
     folder: Arc<Folder>,
     name: String,
     ledger: Ledger,

@@ -242,13 +242,14 @@ impl Joint {
         }
     }
 
-    /// A device gives anew after it was opened anew: its frames are counted from zero again.
-    pub(super) fn renewed(&mut self, device: usize) {
+    /// A device gives anew, after it was opened anew or went astray: the next of its frames is
+    /// `first`.
+    pub(super) fn renewed(&mut self, device: usize, first: u64) {
         self.rest(device);
         let track = &mut self.tracks[device];
         track.clock.restart();
         track.input.clear();
-        track.first = 0;
+        track.first = first;
     }
 
     /// The device gives nothing, or not what belongs here: its channel is silent from here on.

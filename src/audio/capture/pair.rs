@@ -205,9 +205,11 @@ pub(super) fn join(members: [Member; 2], come_back: Duration) -> Result<CaptureS
     let state = Arc::new(Mutex::new(State::default()));
     let stop = Arc::new(AtomicBool::new(false));
     let [a, b] = members;
+    let names = [a.name.clone(), b.name.clone()];
+    let devices = [Device::new(a, &names[1]), Device::new(b, &names[0])];
     let mut joiner = Joiner {
         joint,
-        devices: [Device::new(a), Device::new(b)],
+        devices,
         epoch: Instant::now(),
         state: Arc::clone(&state),
         counters: Arc::clone(&stream.counters),
@@ -255,10 +257,12 @@ struct Device {
     raw: Vec<f32>,
     gaps_seen: usize,
     renewed: u64,
+    /// What the other one is called.
+    other: String,
 }
 
 impl Device {
-    fn new(member: Member) -> Device {
+    fn new(member: Member, other: &str) -> Device {
         Device {
             name: member.name,
             stream: member.stream,
@@ -268,6 +272,7 @@ impl Device {
             raw: Vec::new(),
             gaps_seen: 0,
             renewed: 0,
+            other: other.to_owned(),
         }
     }
 
@@ -290,7 +295,16 @@ impl Device {
         one
     }
 
+    /// Whether the sound server moved it to the other's device, as it does when its own is pulled
+    /// out: what comes then is the other person.
+    fn astray(&self) -> bool {
+        self.stream.moved_to().flatten().as_ref() == Some(&self.other)
+    }
+
     fn gone(&self) -> bool {
+        if self.astray() {
+            return true;
+        }
         let quiet = self.stream.quiet_for();
         let (count, last) = self.stream.complaints();
         let ended = self.stream.ended() && count > 0;
@@ -378,9 +392,14 @@ impl Joiner {
     fn take(&mut self) {
         for (at, device) in self.devices.iter_mut().enumerate() {
             if device.revive() {
-                self.joint.renewed(at);
+                self.joint.renewed(at, device.stream.position);
             }
             let heard = device.read();
+            if device.astray() {
+                self.joint.renewed(at, device.stream.position);
+                while device.stream.calls.pop().is_ok() {}
+                continue;
+            }
             self.joint.hear(at, &heard);
             let width = u64::from(device.stream.spec().channels.max(1));
             while let Ok(call) = device.stream.calls.pop() {
@@ -416,7 +435,8 @@ impl Joiner {
                 away: self.joint.resting(at),
                 gone: device.gone(),
                 renewed: device.renewed,
-                moved_to: stream.moved_to(),
+                // That it is gone says it all.
+                moved_to: stream.moved_to().filter(|_| !device.astray()),
                 complaints: stream.complaints(),
                 drift_ppm: self.joint.ppm(at),
                 offset: self.joint.offset(at).unwrap_or(0.0),

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod desk;
+pub mod faulty;
 pub mod microphone;
 pub mod pulse;
 pub mod recorder;

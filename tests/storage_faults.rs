@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use age::secrecy::SecretString;
 use common::desk::contains;
@@ -106,13 +107,9 @@ fn record(root: &Path, watcher: Arc<dyn Watcher>, sound: &[i16], frames: &Atomic
         sink.check()?;
         written?;
         frames.fetch_add(block.len() as u64 / 2, Ordering::SeqCst);
-        if tenth % 10 == 9 {
-            sink.sync()?;
-        }
-        // Not at the same moments: nothing binds the two.
-        if tenth % 20 == 13 {
-            let _ = sink.keep_tail();
-        }
+        // Blocks do not come on the tenth.
+        let late = (tenth as u64 * 37) % 90;
+        sink.tend(Duration::from_millis(tenth as u64 * 100 + late))?;
         if tenth % 70 == 45 {
             // Refused, it is tried again by the next mark.
             let _ = session.put("moments.json", MARK.as_bytes());

@@ -106,13 +106,7 @@ fn rows(view: &View, keys: &Keys, width: usize) -> Vec<Row> {
 }
 
 fn head(view: &View, width: usize) -> Line<'static> {
-    let seconds = view.seconds as u64;
-    let clock = format!(
-        "{}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    );
+    let clock = terminal::clock(view.seconds);
     let state = if view.moments.paused() {
         " PAUSED "
     } else {

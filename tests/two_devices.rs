@@ -168,6 +168,70 @@ fn one_device_that_goes_leaves_the_other_recording_and_comes_back_in_its_place()
 }
 
 #[test]
+fn a_server_that_hangs_is_told_for_both_and_both_are_in_their_places_afterwards() {
+    let (desk, pulse) = (Desk::new(), Pulse::start(48_000));
+    let epoch = Instant::now();
+    let _mine = Microphone::plug_in(&pulse, "mine", room, epoch, 80.0);
+    let _theirs = Microphone::plug_in(&pulse, "theirs", room, epoch, -80.0);
+    let mut recorder = start(&desk, &pulse, &[]);
+    std::thread::sleep(Duration::from_secs(4));
+    let happened = Instant::now();
+    pulse.signal(Signal::STOP);
+    let told = recorder.until("Client's device: No sound has come");
+    std::thread::sleep(Duration::from_secs(2));
+    pulse.signal(Signal::CONT);
+    let after = told.duration_since(happened);
+    println!("both hang: told after {:.2} s", after.as_secs_f64());
+    assert!(after < Duration::from_millis(2_300), "{after:?}");
+    recorder.until("Client's device: The device is back");
+    std::thread::sleep(Duration::from_secs(6));
+    recorder.signal(Signal::INT);
+    let whole = recorder.begun.elapsed().as_secs_f64();
+    let (status, _, said) = recorder.end();
+    assert!(status.success(), "{said}");
+    let (manifest, samples) = sound::newest(&desk);
+    let rate = f64::from(manifest.sample_rate);
+    let away = |whose: &str| {
+        manifest
+            .gaps
+            .iter()
+            .filter(|gap| gap.reason.contains(whose))
+            .count()
+    };
+    assert!(
+        away("therapist's") >= 1 && away("client's") >= 1,
+        "{:?}",
+        manifest.gaps
+    );
+    let length = samples.len() as f64 / 2.0 / rate;
+    assert!((length - whole).abs() < 1.5, "{length} s of {whole} s");
+    let last = &samples[samples.len() - (rate as usize * 3) * 2..];
+    let found = apart(last, rate);
+    println!("apart after a hang: {:.2} ms", found * 1000.0);
+    assert!(found.abs() < 0.02, "{found} s apart");
+}
+
+#[test]
+fn check_listens_to_two_devices_and_tells_their_clocks() {
+    let (desk, pulse) = (Desk::new(), Pulse::start(48_000));
+    let epoch = Instant::now();
+    let _mine = Microphone::plug_in(&pulse, "mine", room, epoch, 0.0);
+    let _theirs = Microphone::plug_in(&pulse, "theirs", room, epoch, 0.0);
+    let mut command = pulse.command(env!("CARGO_BIN_EXE_undertone"));
+    desk.prepare(&mut command);
+    let output = command
+        .args(["check", "--seconds", "3", "--json"])
+        .args(BOTH)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["clocks"][1]["device"], "theirs");
+    assert_eq!(json["measures"]["channels"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn what_cannot_be_two_devices_is_refused() {
     let (desk, pulse) = (Desk::new(), Pulse::start(48_000));
     let try_it = |flags: &[&str]| {

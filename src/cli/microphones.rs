@@ -35,9 +35,9 @@ pub struct Microphones {
 /// What was chosen, found and not opened yet.
 pub enum Chosen {
     /// One device, and the channels of therapist and client, from 1.
-    One(CpalSource, [u16; 2]),
+    One(Box<CpalSource>, [u16; 2]),
     /// A device each.
-    Two(PairSource),
+    Two(Box<PairSource>),
 }
 
 /// What was chosen, running.
@@ -61,7 +61,7 @@ impl Microphones {
             let source = CpalSource::find(self.device.as_deref())?;
             let channels = [self.therapist.unwrap_or(1), self.client.unwrap_or(2)];
             check_channels(source.spec(), channels[0], channels[1])?;
-            return Ok(Chosen::One(source, channels));
+            return Ok(Chosen::One(Box::new(source), channels));
         };
         let sources = [
             CpalSource::find(Some(therapist))?,
@@ -70,7 +70,8 @@ impl Microphones {
         // Channel 0 there is none; it is refused as the one that no device has.
         let own = |channel: Option<u16>| channel.map(|number| number.wrapping_sub(1));
         let channels = [own(self.therapist), own(self.client)];
-        Ok(Chosen::Two(PairSource::new(sources, channels, come_back)?))
+        let pair = PairSource::new(sources, channels, come_back)?;
+        Ok(Chosen::Two(Box::new(pair)))
     }
 }
 

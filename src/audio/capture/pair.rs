@@ -446,3 +446,92 @@ impl Joiner {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::audio::Memory;
+    use crate::audio::capture::{FileSource, Pace};
+
+    const RATE: u32 = 16_000;
+
+    fn tone(hz: f32, rate: u32, channels: u16, seconds: usize) -> Member {
+        let samples = (0..rate as usize * seconds)
+            .flat_map(|i| {
+                let one = 0.25 * (i as f32 / rate as f32 * hz * std::f32::consts::TAU).sin();
+                // What is not to be taken is something else.
+                (0..channels).map(move |at| if at < 2 { one } else { 0.9 })
+            })
+            .collect();
+        let sound = Box::new(Memory::new(samples, rate, channels));
+        let mut source = FileSource::new("a", sound, Pace::RealTime);
+        Member {
+            name: "a".to_owned(),
+            stream: source.start().unwrap(),
+            reopen: None,
+            channel: None,
+        }
+    }
+
+    fn read_all(stream: &mut CaptureStream) -> Vec<f32> {
+        let mut read = Vec::new();
+        while !stream.ended() {
+            stream.wait(Duration::from_millis(50));
+            stream.read(&mut read);
+        }
+        read
+    }
+
+    fn power(samples: &[f32], channel: usize, hz: f64) -> f64 {
+        let (mut re, mut im, mut count) = (0.0, 0.0, 0.0);
+        for (i, s) in samples.iter().skip(channel).step_by(2).enumerate() {
+            let w = std::f64::consts::TAU * hz * i as f64 / f64::from(RATE);
+            re += f64::from(*s) * w.cos();
+            im += f64::from(*s) * w.sin();
+            count += 1.0;
+        }
+        2.0 * (re * re + im * im) / (count * count)
+    }
+
+    #[test]
+    fn each_device_is_one_channel_whatever_its_rate_and_channels() {
+        let members = [tone(300.0, RATE, 4, 3), tone(1_200.0, 8_000, 1, 3)];
+        let mut stream = join(members, Duration::ZERO).unwrap();
+        assert_eq!(
+            (stream.spec().sample_rate, stream.spec().channels),
+            (RATE, 2)
+        );
+        let heard = read_all(&mut stream);
+        let middle = &heard[RATE as usize / 2 * 2..RATE as usize * 3 / 2 * 2];
+        for (channel, own, other) in [(0, 300.0, 1_200.0), (1, 1_200.0, 300.0)] {
+            let found = power(middle, channel, own);
+            assert!((found - 0.031_25).abs() < 0.001, "{found} on {channel}");
+            assert!(power(middle, channel, other) < 1e-6);
+        }
+        assert_eq!(stream.complaints(), (0, None));
+        assert!(
+            stream.parts().unwrap()[0].drift_ppm.is_none(),
+            "not so soon"
+        );
+        let passed = stream.frames_heard() as f64 / f64::from(RATE);
+        let given = stream.frames_given() as f64 / f64::from(RATE);
+        assert!(passed >= given, "{passed} s heard, {given} s given");
+    }
+
+    #[test]
+    fn one_that_ends_leaves_the_other_and_its_own_channel_silent() {
+        let members = [tone(300.0, RATE, 1, 5), tone(1_200.0, RATE, 1, 2)];
+        let mut stream = join(members, Duration::from_secs(60)).unwrap();
+        let heard = read_all(&mut stream);
+        let silences = stream.silences();
+        assert_eq!(silences.len(), 1, "{silences:?}");
+        assert_eq!(silences[0].device, 1);
+        let from = silences[0].at_frame as usize * 2;
+        let behind = &heard[from..];
+        assert!(behind.len() > RATE as usize, "{} samples", behind.len());
+        assert!(behind.iter().skip(1).step_by(2).all(|s| *s == 0.0));
+        let within = &behind[..RATE as usize];
+        assert!(power(within, 0, 300.0) > 0.03);
+    }
+}

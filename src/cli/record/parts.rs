@@ -13,7 +13,8 @@ use crate::audio::capture::{Complaint, Part};
 #[derive(Debug)]
 pub struct Parts {
     dogs: [Watchdog; 2],
-    gone: [bool; 2],
+    /// Whose absence was told and not yet its return.
+    told: [bool; 2],
     renewed: [u64; 2],
     complaints: [u64; 2],
     /// Since when a channel is silent, while the device is not there.
@@ -37,7 +38,7 @@ impl Parts {
     pub fn new(patience: Duration) -> Parts {
         Parts {
             dogs: [Watchdog::new(patience), Watchdog::new(patience)],
-            gone: [false; 2],
+            told: [false; 2],
             renewed: [0; 2],
             complaints: [0; 2],
             away: [None; 2],
@@ -62,7 +63,6 @@ impl Parts {
                 self.dogs[whose].renewed();
             }
             self.complained(whose, part, &mut tell);
-            let stalled = self.dogs[whose].stalled();
             let seen = Seen {
                 awake,
                 passed: awake,
@@ -77,7 +77,11 @@ impl Parts {
             };
             for trouble in self.dogs[whose].look(&seen) {
                 match trouble {
-                    Trouble::Stalled if self.gone[whose] => {}
+                    Trouble::Stalled if self.told[whose] => {}
+                    Trouble::Stalled => {
+                        self.told[whose] = true;
+                        tell(Some(Notice::Trouble(trouble)), None);
+                    }
                     // Told when its sound is in its place again.
                     Trouble::Back | Trouble::Drift(_) => {}
                     Trouble::Moved(_) => {
@@ -90,7 +94,7 @@ impl Parts {
                 (None, true) => self.away[whose] = Some(awake),
                 (Some(since), false) => {
                     self.away[whose] = None;
-                    let told = stalled || std::mem::take(&mut self.gone[whose]);
+                    let told = std::mem::take(&mut self.told[whose]);
                     let after = awake.saturating_sub(since);
                     tell(told.then_some(Notice::Returned(after)), None);
                 }
@@ -108,10 +112,9 @@ impl Parts {
     ) {
         let (count, last) = part.complaints;
         let known = std::mem::replace(&mut self.complaints[whose], count);
-        let told = self.gone[whose] || self.dogs[whose].stalled();
         let gone = part.gone || (count != known && last == Some(Complaint::Gone));
-        if gone && !told {
-            self.gone[whose] = true;
+        if gone && !self.told[whose] {
+            self.told[whose] = true;
             tell(Some(Notice::Gone), None);
         } else if count != known {
             match last {
@@ -192,6 +195,25 @@ mod tests {
         assert_eq!(
             told(&mut parts, [well(22), stopped], 22),
             [(1, Notice::Trouble(Trouble::Stalled))]
+        );
+    }
+
+    #[test]
+    fn a_device_that_stalls_and_goes_on_is_told_both_times() {
+        let mut parts = Parts::new(Duration::from_millis(1_500));
+        let mut late = well(5);
+        late.quiet = Duration::from_secs(2);
+        late.away = true;
+        assert_eq!(
+            told(&mut parts, [late.clone(), well(7)], 7),
+            [(0, Notice::Trouble(Trouble::Stalled))]
+        );
+        // It gives again, and has no place yet.
+        late.quiet = Duration::from_millis(20);
+        assert_eq!(told(&mut parts, [late, well(9)], 9), []);
+        assert_eq!(
+            told(&mut parts, [well(10), well(10)], 10),
+            [(0, Notice::Returned(Duration::from_secs(3)))]
         );
     }
 

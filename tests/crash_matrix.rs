@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use age::secrecy::SecretString;
 use common::desk::{self, Desk};
+use common::microphone::Microphone;
 use common::pulse::Pulse;
 use common::recorder::Recorder;
+use common::sound;
 use common::tmux::Tmux;
 use rustix::process::Signal;
 use undertone::audio::Frames;
@@ -32,27 +34,16 @@ const CODE: &str = "ZEBRA-7781";
 
 /// Two minutes of soft noise with clicks, outside of what is searched.
 fn clicks(folder: &std::path::Path) -> std::path::PathBuf {
-    let path = folder.join("clicks.wav");
-    let spec = hound::WavSpec {
-        channels: 2,
-        sample_rate: RATE as u32,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
     let mut state = 1u32;
-    for at in 0..RATE * 120 {
-        for _ in 0..2 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let noise = f64::from(state >> 8) / 8_388_608.0 - 1.0;
-            let loud = at % (RATE / 4) < 32;
-            writer
-                .write_sample((noise * if loud { 16_000.0 } else { 30.0 }) as i16)
-                .unwrap();
-        }
-    }
-    writer.finalize().unwrap();
-    path
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    let frames = (0..RATE * 120).map(|at| {
+        let loud = if at % (RATE / 4) < 32 { 0.5 } else { 0.001 };
+        [noise() * loud, noise() * loud]
+    });
+    sound::wav(folder.join("clicks.wav"), RATE as u32, frames)
 }
 
 /// Where clicks begin in the first channel, in seconds.
@@ -205,6 +196,34 @@ fn wait_until(begun: Instant, seconds: f64) {
 fn killed(after: f64) -> Outcome {
     let cell = Cell::new("kill -9");
     let mut recorder = cell.record();
+    wait_until(recorder.begun, after);
+    recorder.child.kill().unwrap();
+    let recorded = since(recorder.begun);
+    recorder.child.wait().unwrap();
+    cell.look(recorded, &[State::Interrupted])
+}
+
+/// A click of soft noise a quarter of a second, for devices with clocks of their own.
+fn room(at: f64) -> f32 {
+    let place = (at * 48_000.0) as u32;
+    let noise = f64::from(place.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0;
+    let loud = if at.rem_euclid(CLICK) < 0.002 {
+        0.5
+    } else {
+        0.001
+    };
+    noise * loud
+}
+
+fn killed_of_two_devices(after: f64) -> Outcome {
+    let cell = Cell::new("kill -9, two devices");
+    let epoch = Instant::now();
+    let _mine = Microphone::plug_in(&cell.pulse, "mine", room, epoch, 100.0);
+    let _theirs = Microphone::plug_in(&cell.pulse, "theirs", room, epoch, -100.0);
+    let devices = ["--therapist-device", "mine", "--client-device", "theirs"];
+    let flags = ["--title", TITLE, "--client-code", CODE];
+    let command = cell.pulse.command(env!("CARGO_BIN_EXE_undertone"));
+    let mut recorder = Recorder::from(command, &cell.desk, &devices, &flags);
     wait_until(recorder.begun, after);
     recorder.child.kill().unwrap();
     let recorded = since(recorder.begun);
@@ -382,6 +401,7 @@ fn slow_however_a_recording_ends_it_is_kept_but_for_its_last_seconds() {
         all.push(killed(after));
     }
     all.push(killed_off_the_record());
+    all.push(killed_of_two_devices(7.0));
     all.push(signalled("SIGTERM", Signal::TERM));
     all.push(signalled("SIGHUP", Signal::HUP));
     all.push(sound_ends("sound server killed", |pulse| {
@@ -399,7 +419,24 @@ fn slow_however_a_recording_ends_it_is_kept_but_for_its_last_seconds() {
         "{:24} {:24} {:>9} {:>9} {:>9}",
         "ended by", "session", "recorded", "kept", "lost"
     );
+    let kills: Vec<f64> = all
+        .iter()
+        .filter(|one| one.cell == "kill -9")
+        .map(|one| (one.recorded - one.kept).max(0.0))
+        .collect();
+    println!(
+        "{} kills at random moments: {:.2} s lost at most, {:.2} s on average",
+        kills.len(),
+        kills.iter().copied().fold(0.0, f64::max),
+        kills.iter().sum::<f64>() / kills.len().max(1) as f64
+    );
+    // Of many kills the first few stand for all.
+    let mut shown = 0;
     for one in &all {
+        shown += usize::from(one.cell == "kill -9");
+        if one.cell == "kill -9" && shown > 5 {
+            continue;
+        }
         println!(
             "{:24} {:24} {:>7.2} s {:>7.2} s {:>7.2} s",
             one.cell,

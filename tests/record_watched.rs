@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use common::desk::{Desk, PASSPHRASE};
 use common::pulse::Pulse;
 use common::recorder::Recorder;
+use common::sound;
 use rustix::process::Signal;
 use undertone::vault::Vault;
 
@@ -21,29 +22,17 @@ const SOON: Duration = Duration::from_millis(2_300);
 
 /// Two different noises, and a place in the second channel's that is changed by `change`.
 fn noise(desk: &Desk, name: &str, change: impl Fn(&mut [f32; 2])) -> PathBuf {
-    let path = desk.path(name);
-    let spec = hound::WavSpec {
-        channels: 2,
-        sample_rate: 48_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
     let mut state = 1u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (f64::from(state >> 8) as f32 / 8_388_608.0 - 1.0) * 0.05
     };
-    for _ in 0..48_000 * 20 {
+    let frames = (0..48_000 * 20).map(|_| {
         let mut frame = [next(), next()];
         change(&mut frame);
-        for sample in frame {
-            let sample = (sample * 32_768.0).clamp(-32_768.0, 32_767.0);
-            writer.write_sample(sample as i16).unwrap();
-        }
-    }
-    writer.finalize().unwrap();
-    path
+        frame
+    });
+    sound::wav(desk.path(name), 48_000, frames)
 }
 
 struct Player(Child);

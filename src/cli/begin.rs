@@ -23,7 +23,7 @@ pub fn begin(
     vault: &Vault,
     labels: &Labels,
     origin: Origin,
-    device: Option<&str>,
+    devices: Option<&[String; 2]>,
     sample_rate: u32,
     consent: Option<Consent>,
     cx: &Context,
@@ -34,7 +34,7 @@ pub fn begin(
         .map(|(role, channel)| ChannelInfo {
             channel,
             role,
-            device: device.map(str::to_owned),
+            device: devices.map(|both| both[usize::from(channel).min(1)].clone()),
         })
         .collect();
     let created = cx.now();

@@ -7,7 +7,6 @@ use super::microphones::{self, Microphones};
 use super::record::{self, End, Live, Meters, Notice, Patience, Trouble};
 use super::{Context, terminal};
 use crate::audio::Frames;
-use crate::audio::capture::{CaptureSource, CpalSource};
 use crate::audio::levels::check;
 use crate::{Error, Kind, Result, lockdown};
 
@@ -30,21 +29,20 @@ pub struct CheckArgs {
 /// [`Kind::Audio`] without a usable device. What it finds wrong is a result, no error.
 pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
     microphones::shut_in(cx);
-    let Microphones {
-        device,
-        therapist,
-        client,
-    } = &args.microphones;
-    let mut source = CpalSource::find(device.as_deref())?;
-    record::check_channels(source.spec(), *therapist, *client)?;
+    let source = args.microphones.find(Duration::ZERO)?;
     let name = source.name().to_owned();
+    let running = source.start()?;
     let mut live = Live::new(
-        source.start()?,
-        (*therapist, *client),
+        running.stream,
+        running.channels,
         Arc::clone(cx.cancel()),
         Patience::default(),
         Box::new(|notice| {
-            if matches!(notice, Notice::Gone | Notice::Trouble(Trouble::Stalled)) {
+            let what = match &notice {
+                Notice::Part(_, what) => what,
+                what => what,
+            };
+            if matches!(what, Notice::Gone | Notice::Trouble(Trouble::Stalled)) {
                 cx.warn("No sound comes from the device. Is it plugged in?");
             }
         }),
@@ -60,6 +58,7 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         return Err(Error::new(Kind::Cancelled, "Stopped."));
     }
     let spec = live.spec();
+    let clocks = record::clocks(&live.watch().borrow());
     drop(live);
     let measures = check::measure(&both, spec.sample_rate);
     let findings = check::judge(&measures);
@@ -67,6 +66,7 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         return cx.print_json(&serde_json::json!({
             "device": name,
             "measures": measures,
+            "clocks": clocks,
             "findings": findings,
         }));
     }
@@ -81,6 +81,9 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
             "{who}: speech {:.0} dBFS, peak {:.0} dBFS, room {:.0} dBFS{bleed}",
             channel.speech_dbfs, channel.level.peak_dbfs, channel.floor_dbfs
         ))?;
+    }
+    for line in record::clocks_in_words(&clocks) {
+        cx.print(&line)?;
     }
     for finding in &findings {
         cx.print(&format!("! {}", finding.sentence))?;

@@ -4,8 +4,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -31,6 +29,7 @@ mod recover;
 mod schema;
 mod sessions;
 mod show;
+mod signals;
 mod sound;
 mod terminal;
 mod transcribe;
@@ -198,7 +197,7 @@ fn context(global: &Global) -> Result<Context> {
         global.json,
         global.quiet,
         source,
-        stop_flag(),
+        signals::stop_flag(),
     ))
 }
 
@@ -224,22 +223,6 @@ fn data_folder() -> Result<PathBuf> {
         )
         .hint("say where: undertone --vault DIR …")
     })
-}
-
-/// A flag that a first Ctrl-C, SIGTERM or SIGHUP sets; a second one ends the process at once.
-fn stop_flag() -> Arc<AtomicBool> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // In this order: the second signal finds the flag already set.
-        let _ = signal_hook::flag::register_conditional_shutdown(
-            signal,
-            i32::from(Kind::Cancelled.exit_code()),
-            Arc::clone(&stop),
-        );
-        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-    }
-    stop
 }
 
 #[cfg(test)]

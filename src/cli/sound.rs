@@ -1,6 +1,6 @@
 //! A session's sound, as it goes into the vault and comes out of it. Needs no terminal.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::Result;
 use crate::audio::flac::{Decoder, Encoder};
@@ -11,11 +11,6 @@ use crate::vault::{NewSession, OpenSession};
 /// Name of the sound inside a session.
 pub const AUDIO: &str = "audio.flac";
 
-/// What is written is forced to disk this often.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// What age still keeps in memory is made durable this often: a recording that is killed loses no
-/// more than that and a second.
-const KEEP_EVERY: Duration = Duration::from_secs(2);
 /// Blocks a second that frames are taken in: short ones, so that a recording's meters move.
 const BLOCKS: u32 = 10;
 /// Bytes that an hour of two channels at 16 kHz takes as FLAC. Measured on our test sessions: 80 to
@@ -57,8 +52,7 @@ pub fn store(
         seconds: 0.0,
         bytes: 0,
     };
-    let mut synced = Instant::now();
-    let mut kept = Instant::now();
+    let begun = Instant::now();
     let mut block = Vec::new();
     loop {
         block.clear();
@@ -72,15 +66,7 @@ pub fn store(
         // The vault's own words for a failed write say what was kept.
         sink.check()?;
         written?;
-        if synced.elapsed() >= SYNC_EVERY {
-            synced = Instant::now();
-            sink.sync()?;
-        }
-        if kept.elapsed() >= KEEP_EVERY {
-            kept = Instant::now();
-            // Refused, it is no reason to stop: the stream itself goes on.
-            let _ = sink.keep_tail();
-        }
+        sink.tend(begun.elapsed())?;
         sofar.frames += read as u64;
         sofar.seconds = sofar.frames as f64 / f64::from(spec.sample_rate);
         sofar.bytes = sink.written();

@@ -90,6 +90,18 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
+/// Session time as `h:mm:ss`, as it stands beside a running recording.
+#[must_use]
+pub fn clock(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    format!(
+        "{}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
 /// Writes a line to stderr. A terminal that was closed meanwhile is no reason to stop: `eprintln!`
 /// would panic, in the middle of a recording.
 pub fn tell(line: &str) {

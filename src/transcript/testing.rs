@@ -259,3 +259,12 @@ pub(crate) fn wild_channel() -> impl Strategy<Value = ChannelSpeech> {
             }
         })
 }
+
+/// A bookmark without words at the start, and one with words that a file could stumble over.
+pub(crate) fn bookmarks() -> Vec<super::Bookmark> {
+    let mark = |at, text: Option<&str>| super::Bookmark {
+        at,
+        text: text.map(str::to_owned),
+    };
+    vec![mark(0.0, None), mark(2.5, Some("the <mother> -->\nagain"))]
+}

@@ -105,7 +105,7 @@ pub(super) fn append(
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let (mut seq, mut prev, torn) = last(&mut file, &path)?;
+    let (mut seq, mut prev, torn) = last(file.file(), &path)?;
     let mut lines = Vec::new();
     if let Some(whole) = torn {
         file.set_len(whole).map_err(|e| lost(&e))?;

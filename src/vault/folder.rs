@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::disk::{self, Act, Sheet, Watched};
 use crate::{Error, Kind, Result};
 
 /// Entries of one folder that are looked at; a folder with more is not one of ours.
@@ -25,6 +26,7 @@ const MAX_ENTRIES: usize = 1 << 20;
 pub(super) struct Folder {
     fd: OwnedFd,
     path: PathBuf,
+    watched: Watched,
 }
 
 /// What is in a folder.
@@ -40,11 +42,17 @@ pub(super) struct Entry {
 impl Folder {
     /// Opens the folder at `path`, which the user named: links on the way there are theirs.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::open_watched(path, None)
+    }
+
+    /// As [`Folder::open`], with somebody who sees what is done in it and below.
+    pub(super) fn open_watched(path: &Path, watched: Watched) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(path, flags, Mode::empty()).map_err(|e| failed("opening", path, e))?;
         Ok(Folder {
             fd,
             path: path.to_owned(),
+            watched,
         })
     }
 
@@ -54,15 +62,27 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = fs::openat(&self.fd, name, flags, Mode::empty())
             .map_err(|e| failed("opening", &path, e))?;
-        Ok(Folder { fd, path })
+        Ok(Folder {
+            fd,
+            path,
+            watched: self.watched.clone(),
+        })
     }
 
     /// Makes a folder inside this one (mode 0700), which must not be there yet.
     pub(super) fn make_sub(&self, name: &str) -> Result<Self> {
         let path = self.path.join(name);
+        self.ask("making", &path, &Act::MakeFolder(&path))?;
         fs::mkdirat(&self.fd, name, Mode::RWXU).map_err(|e| failed("making", &path, e))?;
         self.sync()?;
         self.sub(name)
+    }
+
+    fn ask(&self, what: &str, path: &Path, act: &Act<'_>) -> Result<()> {
+        match disk::ask(&self.watched, act) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Error::io(what, path, &e)),
+        }
     }
 
     /// Where it is, for messages and for other programs.
@@ -139,21 +159,28 @@ impl Folder {
     }
 
     /// Makes a file (mode 0600), which must not be there yet, for writing.
-    pub(super) fn create(&self, name: &str) -> Result<File> {
+    pub(super) fn create(&self, name: &str) -> Result<Sheet> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let path = self.path.join(name);
+        self.ask("writing", &path, &Act::Create(&path))?;
         let fd = fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|e| failed("writing", &self.path.join(name), e))?;
-        Ok(File::from(fd))
+            .map_err(|e| failed("writing", &path, e))?;
+        Ok(Sheet::new(File::from(fd), path, &self.watched))
     }
 
     /// Opens a file for reading and writing, making it (mode 0600) where it is not there.
-    pub(super) fn open_or_create(&self, name: &str) -> Result<File> {
+    pub(super) fn open_or_create(&self, name: &str) -> Result<Sheet> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let path = self.path.join(name);
+        if self.watched.is_some() && !self.has(name) {
+            self.ask("writing", &path, &Act::Create(&path))?;
+        }
         let fd = fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|e| failed("writing", &self.path.join(name), e))?;
-        self.only_plain(name, File::from(fd))
+            .map_err(|e| failed("writing", &path, e))?;
+        let file = self.only_plain(name, File::from(fd))?;
+        Ok(Sheet::new(file, path, &self.watched))
     }
 
     /// Writes a whole file through `fill`: a new file under a passing name, made durable, then
@@ -162,7 +189,7 @@ impl Folder {
         &self,
         name: &str,
         passing: &str,
-        fill: impl FnOnce(&File) -> Result<()>,
+        fill: impl FnOnce(&Sheet) -> Result<()>,
     ) -> Result<()> {
         self.stage(passing, fill)?;
         self.rename(passing, name).inspect_err(|_| {
@@ -171,7 +198,7 @@ impl Folder {
     }
 
     /// Writes a whole new file called `name` and makes it durable; leaves none on an error.
-    pub(super) fn stage(&self, name: &str, fill: impl FnOnce(&File) -> Result<()>) -> Result<()> {
+    pub(super) fn stage(&self, name: &str, fill: impl FnOnce(&Sheet) -> Result<()>) -> Result<()> {
         // A rest of an earlier, interrupted replacement: it never took its place.
         self.remove(name)?;
         let file = self.create(name)?;
@@ -194,13 +221,18 @@ impl Folder {
 
     /// Renames a file inside the folder and makes the new name durable.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<()> {
-        fs::renameat(&self.fd, from, &self.fd, to)
-            .map_err(|e| failed("writing", &self.path.join(to), e))?;
+        let path = self.path.join(to);
+        self.ask("writing", &path, &Act::Rename(&self.path.join(from), &path))?;
+        fs::renameat(&self.fd, from, &self.fd, to).map_err(|e| failed("writing", &path, e))?;
         self.sync()
     }
 
     /// Removes a file or link, not what it leads to. One that is not there is no error.
     pub(super) fn remove(&self, name: &str) -> Result<()> {
+        if self.watched.is_some() && self.has(name) {
+            let path = self.path.join(name);
+            self.ask("removing", &path, &Act::Remove(&path))?;
+        }
         match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(failed("removing", &self.path.join(name), e)),
@@ -233,6 +265,7 @@ impl Folder {
 
     /// Makes names in the folder durable.
     pub(super) fn sync(&self) -> Result<()> {
+        self.ask("writing", &self.path, &Act::SyncFolder(&self.path))?;
         fs::fsync(&self.fd).map_err(|e| failed("writing", &self.path, e))
     }
 

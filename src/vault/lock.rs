@@ -3,7 +3,6 @@
 //! The kernel drops the lock with the process, so a writer that died leaves none behind. It
 //! refuses to wait long: whoever cannot have it is told that the session is in use.
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::disk::Sheet;
 use super::folder::Folder;
 use super::names::LOCK;
 use crate::{Error, Kind, Result};
@@ -18,7 +18,7 @@ use crate::{Error, Kind, Result};
 /// A session's lock, held until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    _file: Sheet,
 }
 
 impl Lock {

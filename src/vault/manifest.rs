@@ -48,6 +48,9 @@ pub struct Manifest {
     /// Where nothing was recorded.
     #[serde(default)]
     pub gaps: Vec<GapInfo>,
+    /// The clocks of two devices that were recorded from; empty of one device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clocks: Vec<ClockInfo>,
     /// Every sealed file of the session but the manifest, by name without `.age`.
     #[serde(default)]
     pub files: BTreeMap<String, FileInfo>,
@@ -106,6 +109,23 @@ pub struct GapInfo {
     pub reason: String,
 }
 
+/// How the clock of one of two devices went. All of it was taken away in the recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockInfo {
+    /// The channel that the device became, from 0.
+    pub channel: u16,
+    /// The device, by its plain name.
+    pub device: String,
+    /// By how much it ran faster than the computer's clock, in parts in a million; less than zero
+    /// if slower, none if it ran for less than ten seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_ppm: Option<f64>,
+    /// When its sound began, in milliseconds against the computer's clock.
+    pub offset_ms: f64,
+    /// By how much its channel was misplaced at the end, in milliseconds, as far as was known.
+    pub misplaced_ms: f64,
+}
+
 /// A sealed file as it should be on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInfo {
@@ -162,6 +182,7 @@ impl Beginning {
             sample_rate: self.sample_rate,
             channels: self.channels.clone(),
             gaps: Vec::new(),
+            clocks: Vec::new(),
             files: BTreeMap::new(),
             consent: self.consent.clone(),
             tool: self.tool.clone(),

@@ -18,6 +18,7 @@
 mod audit;
 pub mod consent;
 mod delete;
+pub mod disk;
 mod folder;
 mod handover;
 mod id;
@@ -47,7 +48,7 @@ pub use id::SessionId;
 pub use keys::{MAX_WORK_FACTOR, WORK_FACTOR};
 pub use list::{SessionEntry, SessionFile, State};
 pub use manifest::{
-    Beginning, ChannelInfo, FileInfo, GapInfo, Manifest, ModelInfo, Origin, Role, SCHEMA,
+    Beginning, ChannelInfo, ClockInfo, FileInfo, GapInfo, Manifest, ModelInfo, Origin, Role, SCHEMA,
 };
 pub use opened::OpenSession;
 pub use recover::{Recovered, RecoveredFile};

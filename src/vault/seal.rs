@@ -8,10 +8,10 @@
 //! Refuses to go on after a failed write: a sealed stream with a hole in it opens only up to the
 //! hole, so everything written later would be lost without a word.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use age::stream::StreamWriter;
 use age::{Encryptor, Recipient, x25519};
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::disk::Sheet;
 use super::folder::Folder;
 use super::lock::Lock;
 use super::manifest::FileInfo;
@@ -197,7 +198,7 @@ pub(super) fn to_many<'a>(
 /// Seals what `fill` writes into an open file, and makes nothing durable: see [`Folder::stage`].
 pub(super) fn into_file(
     recipient: &dyn Recipient,
-    file: &File,
+    file: &Sheet,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<Digest> {
     let mut seal = Seal::begin(recipient, file)?;
@@ -228,18 +229,31 @@ pub(super) fn enter(ledger: &Ledger, name: &str, digest: &Digest) {
         .insert(name.to_owned(), digest.into());
 }
 
+/// What is written is made durable this often.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// What waits in memory is sealed into a file of its own this often.
+const KEEP_EVERY: Duration = Duration::from_secs(2);
+/// The disk may refuse that for so long before the stream ends. With what an encoder above still
+/// holds it is less than three seconds.
+const KEEP_WITHIN: Duration = Duration::from_millis(2_500);
+
 /// A sealed file that is being written, `NAME.age.part` until it is finished.
 ///
 /// It needs no secret and can be sent to another thread. The session stays locked while one lives.
 pub struct SealedWriter {
-    seal: Seal<File>,
-    file: File,
+    seal: Seal<Sheet>,
+    file: Sheet,
     folder: Arc<Folder>,
     name: String,
     ledger: Ledger,
     lock: Arc<Lock>,
     recipient: x25519::Recipient,
     waiting: Waiting,
+    /// Sealed bytes that are durable.
+    durable: u64,
+    /// When [`SealedWriter::tend`] last synced, and last kept the tail.
+    synced_at: Duration,
+    kept_at: Duration,
 }
 
 /// age's block: what is sealed and written at once.
@@ -312,6 +326,9 @@ impl SealedWriter {
             lock: Arc::clone(lock),
             recipient: recipient.clone(),
             waiting: Waiting::default(),
+            durable: 0,
+            synced_at: Duration::ZERO,
+            kept_at: Duration::ZERO,
         })
     }
 
@@ -329,13 +346,38 @@ impl SealedWriter {
         self.check()?;
         if let Err(e) = self.file.sync_data() {
             self.seal.fail(e);
+        } else {
+            self.durable = self.seal.written();
         }
         self.check()
     }
 
+    /// Keeps a stream that grows slowly, such as a recording: syncs every second and keeps the tail
+    /// every two. Call it after every write with the time since the stream was begun.
+    ///
+    /// # Errors
+    /// [`Kind::Disk`] when it cannot be synced, or when what waits in memory could not be kept for
+    /// 2.5 s: **end the recording then**, since nothing more is safe.
+    pub fn tend(&mut self, now: Duration) -> Result<()> {
+        self.check()?;
+        if now.saturating_sub(self.synced_at) >= SYNC_EVERY {
+            self.sync()?;
+            self.synced_at = now;
+        }
+        let unkept = now.saturating_sub(self.kept_at);
+        if unkept >= KEEP_EVERY {
+            match self.keep_tail() {
+                Ok(()) => self.kept_at = now,
+                Err(e) if unkept >= KEEP_WITHIN => return Err(e),
+                Err(_) => self.check()?,
+            }
+        }
+        Ok(())
+    }
+
     /// Seals what waits in memory into a small file of its own (`NAME.age.tail`), which recovery
     /// puts behind the part: for streams that take long to fill age's block. Call it every two
-    /// seconds, after [`SealedWriter::sync`].
+    /// seconds, or [`SealedWriter::tend`].
     ///
     /// # Errors
     /// [`Kind::Disk`]; the stream itself goes on.
@@ -343,6 +385,11 @@ impl SealedWriter {
         self.check()?;
         if self.waiting.end() == self.waiting.kept {
             return Ok(());
+        }
+        // A tail whose beginning is not durable in the part is of no use after a power cut, and the
+        // one that it replaces is.
+        if self.durable != self.seal.written() {
+            self.sync()?;
         }
         let mut plain = Zeroizing::new(Vec::with_capacity(8 + self.waiting.bytes.len()));
         plain.extend_from_slice(&self.waiting.before.to_le_bytes());

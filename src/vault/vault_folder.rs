@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rustix::fs::Mode;
 
 use super::audit::{self, AuditReport, Event};
+use super::disk::{Watched, Watcher};
 use super::folder::{self, Folder};
 use super::keys;
 use super::settings::{self, Recipient, RecipientKind, Retention, Settings};
@@ -171,6 +172,18 @@ impl Vault {
     /// # Errors
     /// [`Kind::Vault`] when there is none, or its settings are not understood.
     pub fn open(root: &Path) -> Result<Self> {
+        Self::open_by(root, None)
+    }
+
+    /// As [`Vault::open`], with somebody who sees, and may refuse, whatever is done to the disk.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_watched(root: &Path, watcher: Arc<dyn Watcher>) -> Result<Self> {
+        Self::open_by(root, Some(watcher))
+    }
+
+    fn open_by(root: &Path, watched: Watched) -> Result<Self> {
         let none = || {
             Error::new(
                 Kind::Vault,
@@ -186,7 +199,7 @@ impl Vault {
                 e
             }
         };
-        let folder = Folder::open(root).map_err(missing)?;
+        let folder = Folder::open_watched(root, watched).map_err(missing)?;
         let text = folder
             .read_all(SETTINGS, settings::LIMIT)
             .map_err(|e| match e.kind() {

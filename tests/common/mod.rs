@@ -2,6 +2,9 @@
 #![allow(dead_code)]
 
 pub mod desk;
+pub mod faulty;
+pub mod microphone;
 pub mod pulse;
 pub mod recorder;
+pub mod sound;
 pub mod tmux;

@@ -27,10 +27,21 @@ impl Recorder {
     }
 
     /// As [`Self::start`], by a command to which undertone's arguments are added.
-    pub fn by(mut command: Command, desk: &Desk, flags: &[&str]) -> Self {
+    pub fn by(command: Command, desk: &Desk, flags: &[&str]) -> Self {
+        Self::from(
+            command,
+            desk,
+            &["--device", "pulseaudio:room.monitor"],
+            flags,
+        )
+    }
+
+    /// As [`Self::by`], from other devices.
+    pub fn from(mut command: Command, desk: &Desk, devices: &[&str], flags: &[&str]) -> Self {
         desk.prepare(&mut command);
         let mut child = command
-            .args(["record", "--device", "pulseaudio:room.monitor"])
+            .arg("record")
+            .args(devices)
             .args(["--consent", "verbal", "--agreed", "all"])
             .args(flags)
             .stdin(Stdio::null())

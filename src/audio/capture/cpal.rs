@@ -5,12 +5,13 @@
 //! its devices makes it print to the terminal. A device is opened at its own rate and channel
 //! count, and calls every 20 ms or so.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 
-use super::{CaptureSource, CaptureStream, Complaint};
+use super::{CaptureSource, CaptureStream, Complaint, Reopen};
 use crate::audio::Spec;
 use crate::audio::devices::{Device, Traits};
 use crate::{Error, Kind, Result};
@@ -119,6 +120,31 @@ impl CpalSource {
         self.start().ok()
     }
 
+    /// What opens the device again and again once it went away, on a thread of its own: a sound
+    /// server that hangs must not hold up the end of a recording.
+    #[must_use]
+    pub fn reopener(self) -> Reopen {
+        let source = Arc::new(Mutex::new(self));
+        Box::new(move || {
+            let source = Arc::clone(&source);
+            let (give, coming) = std::sync::mpsc::channel();
+            std::thread::Builder::new()
+                .name("reopener".to_owned())
+                .spawn(move || {
+                    let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                    loop {
+                        if let Some(stream) = source.again() {
+                            let _ = give.send(stream);
+                            return;
+                        }
+                        std::thread::sleep(Duration::from_millis(500));
+                    }
+                })
+                .ok()?;
+            Some(coming)
+        })
+    }
+
     /// The stable id, as [`crate::audio::devices::list`] gives it.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -208,25 +234,25 @@ impl CaptureSource for CpalSource {
         let built = match self.format {
             SampleFormat::F32 => device.build_input_stream::<f32, _, _>(
                 config,
-                move |data, _| feed.put(data.iter().copied()),
+                move |data, _| feed.call(data.iter().copied()),
                 complain,
                 wait,
             ),
             SampleFormat::I16 => device.build_input_stream::<i16, _, _>(
                 config,
-                move |data, _| feed.put(data.iter().map(|s| f32::from(*s) / 32_768.0)),
+                move |data, _| feed.call(data.iter().map(|s| f32::from(*s) / 32_768.0)),
                 complain,
                 wait,
             ),
             SampleFormat::U16 => device.build_input_stream::<u16, _, _>(
                 config,
-                move |data, _| feed.put(data.iter().map(|s| f32::from(*s) / 32_768.0 - 1.0)),
+                move |data, _| feed.call(data.iter().map(|s| f32::from(*s) / 32_768.0 - 1.0)),
                 complain,
                 wait,
             ),
             _ => device.build_input_stream::<i32, _, _>(
                 config,
-                move |data, _| feed.put(data.iter().map(|s| *s as f32 / 2_147_483_648.0)),
+                move |data, _| feed.call(data.iter().map(|s| *s as f32 / 2_147_483_648.0)),
                 complain,
                 wait,
             ),
@@ -247,7 +273,9 @@ impl CaptureSource for CpalSource {
         }
         #[cfg(target_os = "linux")]
         if self.id.starts_with("pulseaudio:") && !self.opened {
-            stream.witness = super::witness::Witness::begin();
+            stream.witness = super::witness::Witness::begin(
+                self.id.split_once(':').map_or("", |(_, name)| name),
+            );
         }
         self.opened = true;
         stream.look();

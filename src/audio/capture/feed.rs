@@ -1,8 +1,10 @@
 //! The device thread's end of the ring. **Everything here runs under the sound system's deadline:
-//! no allocation, no lock, no system call.**
+//! no allocation, no lock, no system call** (`tests/callback.rs`). Reading the clock is none: on
+//! Linux it is read from a page that the kernel shares.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::Complaint;
 
@@ -12,6 +14,8 @@ pub(super) struct Counters {
     pub(super) callbacks: AtomicU64,
     pub(super) samples: AtomicU64,
     pub(super) lost: AtomicU64,
+    /// The longest that a call has taken, in nanoseconds.
+    pub(super) slowest: AtomicU64,
     complaints: AtomicU64,
     complaint: AtomicU8,
 }
@@ -48,9 +52,18 @@ pub(super) struct Lost {
     pub(super) samples: u64,
 }
 
-pub(super) struct Feed {
+/// That a device called: when, and how many samples it had given by then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) at: Instant,
+    pub(super) samples: u64,
+}
+
+/// The device thread's end of a [`super::CaptureStream`]; what is put in here comes out there.
+pub struct Feed {
     to: rtrb::Producer<f32>,
     lost: rtrb::Producer<Lost>,
+    calls: rtrb::Producer<Call>,
     counters: Arc<Counters>,
     written: u64,
     missing: u64,
@@ -60,11 +73,13 @@ impl Feed {
     pub(super) fn new(
         to: rtrb::Producer<f32>,
         lost: rtrb::Producer<Lost>,
+        calls: rtrb::Producer<Call>,
         counters: Arc<Counters>,
     ) -> Self {
         Feed {
             to,
             lost,
+            calls,
             counters,
             written: 0,
             missing: 0,
@@ -76,9 +91,23 @@ impl Feed {
         self.to.slots()
     }
 
+    /// What a device does when it is called with one buffer: [`Self::put`], with the time.
+    pub fn call(&mut self, samples: impl ExactSizeIterator<Item = f32>) {
+        let at = Instant::now();
+        self.put(samples);
+        let call = Call {
+            at,
+            samples: self.counters.samples.load(Ordering::Relaxed),
+        };
+        // Full where nobody asks when the device called.
+        let _ = self.calls.push(call);
+        let nanos = u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.counters.slowest.fetch_max(nanos, Ordering::Relaxed);
+    }
+
     /// Puts one buffer into the ring, or leaves the whole of it out: a part would shift the
     /// channels.
-    pub(super) fn put(&mut self, samples: impl ExactSizeIterator<Item = f32>) {
+    pub fn put(&mut self, samples: impl ExactSizeIterator<Item = f32>) {
         let count = samples.len();
         if count > 0 {
             // A loss is reported before the samples that follow it, so that a reader who sees

@@ -125,7 +125,7 @@ fn play(
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        feed.put(samples.iter().copied());
+        feed.call(samples.iter().copied());
     }
 }
 

@@ -9,23 +9,30 @@
 //! samples have come.
 
 mod cpal;
+mod drift;
 mod feed;
 mod file;
+mod join;
+mod pair;
 #[cfg(target_os = "linux")]
 mod witness;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 pub use self::cpal::CpalSource;
 pub(super) use self::cpal::devices;
+pub use feed::Feed;
 pub use file::{FileSource, Pace};
+pub use join::Silence;
+pub use pair::{Member, PairSource, Part};
 
 use super::Spec;
 use crate::Result;
-use feed::{Counters, Lost};
+use feed::{Call, Counters, Lost};
 
 /// Seconds of sound that the ring holds.
 pub const RING_SECONDS: u32 = 10;
@@ -68,10 +75,14 @@ pub enum Complaint {
     Other,
 }
 
+/// Begins to open a device again and again on a thread of its own; what it sends is the stream.
+pub type Reopen = Box<dyn FnMut() -> Option<Receiver<CaptureStream>> + Send>;
+
 /// A running capture: the consumer's end.
 pub struct CaptureStream {
     ring: rtrb::Consumer<f32>,
     lost: rtrb::Consumer<Lost>,
+    calls: rtrb::Consumer<Call>,
     waiting: VecDeque<Lost>,
     counters: Arc<Counters>,
     spec: Spec,
@@ -85,20 +96,26 @@ pub struct CaptureStream {
     callbacks_seen: u64,
     last_callback: Instant,
     keep: Option<Box<dyn Send>>,
+    joined: Option<pair::Joined>,
     #[cfg(target_os = "linux")]
     witness: Option<witness::Witness>,
 }
 
 impl CaptureStream {
-    fn new(spec: Spec) -> (feed::Feed, Self) {
+    /// A stream, and what a source puts its samples in by; the stream has ended when that is
+    /// dropped.
+    #[must_use]
+    pub fn new(spec: Spec) -> (Feed, Self) {
         let channels = usize::from(spec.channels.max(1));
         let seconds = RING_SECONDS as usize;
         let (to, ring) = rtrb::RingBuffer::new(spec.sample_rate as usize * channels * seconds);
         let (to_lost, lost) = rtrb::RingBuffer::new(256);
+        let (to_calls, calls) = rtrb::RingBuffer::new(1_024);
         let counters = Arc::new(Counters::default());
         let stream = CaptureStream {
             ring,
             lost,
+            calls,
             waiting: VecDeque::new(),
             counters: counters.clone(),
             spec,
@@ -109,10 +126,11 @@ impl CaptureStream {
             callbacks_seen: 0,
             last_callback: Instant::now(),
             keep: None,
+            joined: None,
             #[cfg(target_os = "linux")]
             witness: None,
         };
-        (feed::Feed::new(to, to_lost, counters), stream)
+        (Feed::new(to, to_lost, to_calls, counters), stream)
     }
 
     /// What the frames are like.
@@ -221,6 +239,39 @@ impl CaptureStream {
     #[must_use]
     pub fn frames_given(&self) -> u64 {
         self.counters.samples.load(Ordering::Relaxed) / u64::from(self.spec.channels.max(1))
+    }
+
+    /// Frames that the device has heard by now, those included that are still on their way.
+    #[must_use]
+    pub fn frames_heard(&self) -> u64 {
+        let joined = self.joined.as_ref().and_then(pair::Joined::heard);
+        joined.map_or_else(
+            || self.frames_given(),
+            |time| (time.as_secs_f64() * f64::from(self.spec.sample_rate)) as u64,
+        )
+    }
+
+    /// The devices that the stream was joined from, as they are now; none of a single device.
+    #[must_use]
+    pub fn parts(&self) -> Option<[Part; 2]> {
+        self.joined.as_ref().map(pair::Joined::parts)
+    }
+
+    /// Where a channel is silent because its device gave nothing. Only of joined devices.
+    #[must_use]
+    pub fn silences(&self) -> Vec<Silence> {
+        let joined = self.joined.as_ref();
+        joined.map_or_else(Vec::new, pair::Joined::silences)
+    }
+
+    /// The longest that the device's thread was held up by taking its samples; zero where that is
+    /// not measured.
+    #[must_use]
+    pub fn slowest_call(&self) -> Duration {
+        let own = Duration::from_nanos(self.counters.slowest.load(Ordering::Relaxed));
+        let parts = self.parts();
+        let parts = parts.iter().flatten().map(|part| part.slowest_call);
+        parts.fold(own, Duration::max)
     }
 
     /// Frames lost because the ring was full.

@@ -30,10 +30,24 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Begins to watch the streams that this process has now. None where there is no such server.
-    pub(super) fn begin() -> Option<Witness> {
+    /// Begins to watch the streams that this process has now on the source `name`, or, where it has
+    /// none there, all it has. None where there is no such server.
+    pub(super) fn begin(name: &str) -> Option<Witness> {
         let mut line = Line::connect()?;
-        let own = line.own_clients()?;
+        let all = line.own_clients()?;
+        let mut own = all.clone();
+        // With two devices there are two connections, each with one device's streams.
+        own.retain(|client| {
+            let first = line
+                .places(&[*client])
+                .and_then(|places| places.first().copied());
+            first
+                .and_then(|place| line.source(place))
+                .is_some_and(|source| source.name.to_bytes() == name.as_bytes())
+        });
+        if own.is_empty() {
+            own = all;
+        }
         let first = *line.places(&own)?.first()?;
         let home = line.source(first)?.name;
         let seen = Arc::new(Mutex::new(Some(None)));

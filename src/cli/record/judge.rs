@@ -90,6 +90,8 @@ pub struct Judge {
     /// What the other channel hears of each, in dB.
     bleeds: [VecDeque<f32>; 2],
     spoken: bool,
+    /// Channels whose device is away.
+    excused: [bool; 2],
 }
 
 impl Judge {
@@ -106,6 +108,7 @@ impl Judge {
             same: 0,
             bleeds: [VecDeque::new(), VecDeque::new()],
             spoken: false,
+            excused: [false; 2],
         }
     }
 
@@ -129,6 +132,15 @@ impl Judge {
             }
         }
         news
+    }
+
+    /// Excuses the silence of a channel whose device is known to be away: told elsewhere.
+    pub fn excuse(&mut self, away: [bool; 2]) {
+        for (blocks, away) in self.blocks.iter_mut().zip(away) {
+            // As behind a gate: silence that sound has ended or will end.
+            blocks.gated |= away;
+        }
+        self.excused = away;
     }
 
     /// Whether somebody spoke since this was asked last.
@@ -207,7 +219,9 @@ impl Judge {
             .filter_map(|finding| {
                 let channel = usize::from(finding.channel.unwrap_or(1).saturating_sub(1));
                 match finding.problem {
-                    Problem::Silent => Some(Spoilt::Silent(channel)),
+                    Problem::Silent => {
+                        (!self.excused[channel.min(1)]).then_some(Spoilt::Silent(channel))
+                    }
                     Problem::Clipped => Some(Spoilt::Clipped(channel)),
                     // Only while this person speaks, and on their own microphone.
                     Problem::TooQuiet => {

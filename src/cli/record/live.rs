@@ -12,8 +12,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Spoilt};
+use super::parts::Parts;
 use super::watchdog::{Place, Seen, Trouble, Watchdog};
-use crate::audio::capture::{CaptureStream, Complaint};
+use crate::audio::capture::{CaptureStream, Complaint, Part, Silence};
 use crate::audio::levels::{Level, Meter};
 use crate::audio::{Frames, Spec};
 use crate::{Error, Kind, Result};
@@ -75,6 +76,8 @@ pub enum Notice {
     Overrun,
     /// A microphone, or both, are of no use as they are.
     Spoilt(Spoilt),
+    /// About one of two devices: 0 the therapist's, 1 the client's.
+    Part(usize, Box<Notice>),
 }
 
 /// What is known while recording; shared with whoever draws.
@@ -88,6 +91,12 @@ pub struct Watch {
     pub marks: Vec<(f64, &'static str)>,
     /// Stretches without the device, filled with silence, as start and length in seconds.
     pub away: Vec<(f64, f64)>,
+    /// Two devices that were joined, as they are now; none of one device.
+    pub parts: Option<[Part; 2]>,
+    /// Stretches without one of two devices: whose (0 therapist), start and length in seconds.
+    pub silent: Vec<(usize, f64, f64)>,
+    /// The longest that the device's thread was held up.
+    pub slowest_call: Duration,
     /// Stretches off the record, start and end in seconds; no end while it lasts.
     pub off_record: Vec<(f64, Option<f64>)>,
     /// How well the two people are held apart, in dB, once both have spoken.
@@ -135,6 +144,7 @@ pub struct Live<'a> {
     /// What earlier streams lost.
     lost_before: Vec<(f64, f64)>,
     dog: Watchdog,
+    parts: Parts,
     begun: Clocks,
     patrolled: Instant,
     spoken: Instant,
@@ -177,6 +187,7 @@ impl<'a> Live<'a> {
             owed: 0,
             lost_before: Vec::new(),
             dog: Watchdog::new(patience.tell),
+            parts: Parts::new(patience.tell),
             begun: Clocks::now(),
             patrolled: Instant::now(),
             spoken: Instant::now(),
@@ -224,6 +235,9 @@ impl<'a> Live<'a> {
         if self.silenced {
             return;
         }
+        if let Some(parts) = &self.watch.borrow().parts {
+            self.judge.excuse([parts[0].away, parts[1].away]);
+        }
         for spoilt in self.judge.push(picked) {
             (self.tell)(Notice::Spoilt(spoilt));
         }
@@ -244,6 +258,11 @@ impl<'a> Live<'a> {
     /// Frames that the device has given, on the session's timeline.
     fn given(&self) -> u64 {
         self.base + self.stream.frames_given()
+    }
+
+    /// Frames that were heard by now, on the session's timeline.
+    fn heard(&self) -> u64 {
+        self.base + self.stream.frames_heard()
     }
 
     /// Waits for a device that is gone; false once it is no use to wait any longer.
@@ -319,7 +338,7 @@ impl<'a> Live<'a> {
                 // Everything that the device had heard by now was said off the record.
                 let rate = f64::from(self.stream.spec().sample_rate);
                 let guard = (GUARD.as_secs_f64() * rate) as u64;
-                let heard = self.given().max(self.position);
+                let heard = self.heard().max(self.position);
                 self.silenced_to = Some(heard + guard);
             }
             _ => {}
@@ -348,6 +367,7 @@ impl<'a> Live<'a> {
         }
         self.patrolled = Instant::now();
         let clocks = Clocks::now();
+        self.look_at_parts(clocks.awake.saturating_sub(self.begun.awake));
         let seen = {
             let watch = self.watch.borrow();
             Seen {
@@ -392,6 +412,38 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Looks at each of two devices.
+    fn look_at_parts(&mut self, awake: Duration) {
+        self.watch.borrow_mut().slowest_call = self.stream.slowest_call();
+        let Some(parts) = self.stream.parts() else {
+            return;
+        };
+        let rate = f64::from(self.stream.spec().sample_rate);
+        for news in self.parts.look(&parts, awake) {
+            if let Some(reason) = news.mark {
+                self.mark(reason);
+            }
+            if let Some(notice) = news.notice {
+                (self.tell)(Notice::Part(news.whose, Box::new(notice)));
+            }
+        }
+        let mut watch = self.watch.borrow_mut();
+        watch.waiting = parts.iter().all(|part| part.away);
+        watch.parts = Some(parts);
+        let now = self.stream.frames_given();
+        let stretch = |silence: Silence| {
+            let frames = silence
+                .frames
+                .unwrap_or(now.saturating_sub(silence.at_frame));
+            (
+                silence.device,
+                silence.at_frame as f64 / rate,
+                frames as f64 / rate,
+            )
+        };
+        watch.silent = self.stream.silences().into_iter().map(stretch).collect();
+    }
+
     /// Looks at what the system says about the device.
     fn listen_to_complaints(&mut self) {
         let (count, last) = self.stream.complaints();
@@ -420,6 +472,10 @@ impl<'a> Live<'a> {
     }
 
     fn end(&mut self, end: End) {
+        if self.watch.borrow().end.is_none() {
+            let awake = Clocks::now().awake.saturating_sub(self.begun.awake);
+            self.look_at_parts(awake);
+        }
         self.watch.borrow_mut().end.get_or_insert(end);
         self.stream.stop();
     }

@@ -84,13 +84,7 @@ impl Meters {
         sofar: Sofar,
         left: Option<Duration>,
     ) -> Option<String> {
-        let seconds = sofar.seconds as u64;
-        let head = format!(
-            "REC {}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        );
+        let head = format!("REC {}", terminal::clock(sofar.seconds));
         let left = left.map_or_else(String::new, |left| format!(", {} left", short(left)));
         let tail = format!("{}{left}", terminal::size_in_words(sofar.bytes));
         self.due(levels, &head, &tail)

@@ -1,4 +1,4 @@
-//! `undertone record`: records a session from a device with two channels.
+//! `undertone record`: records a session from a device with two channels, or from two devices.
 //!
 //! Needs public keys only: no passphrase is asked for, and none of what is written can be read by
 //! this process again.
@@ -7,6 +7,7 @@ mod journal;
 mod judge;
 mod live;
 mod meters;
+mod parts;
 mod screen;
 mod teller;
 mod typed;
@@ -26,11 +27,10 @@ pub(super) use watchdog::Trouble;
 use super::begin::{self, Labels};
 use super::microphones::{self, Microphones};
 use super::{Context, consent, sound, terminal};
-use crate::audio::capture::{CaptureSource, CpalSource};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{GapInfo, NewSession, Origin, State, Vault};
+use crate::vault::{ClockInfo, GapInfo, NewSession, Origin, State, Vault};
 use crate::{Error, Kind, Result};
 use journal::Journal;
 use screen::{Flags, Screen, Wish};
@@ -81,14 +81,10 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     let consent = consent::for_recording(&args.consent, cx)?;
     tell_interrupted(&vault, cx);
     microphones::shut_in(cx);
-    let Microphones {
-        device,
-        therapist,
-        client,
-    } = &args.microphones;
-    let mut source = CpalSource::find(device.as_deref())?;
-    check_channels(source.spec(), *therapist, *client)?;
+    let come_back = Duration::from_secs(args.patience);
+    let source = args.microphones.find(come_back)?;
     let device = source.name().to_owned();
+    let (names, channels) = (source.names(), source.channels());
     if args.native_rate {
         check_disk(&vault, source.spec().sample_rate)?;
     }
@@ -97,23 +93,20 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     // Ctrl-Z would stop the recording without a word.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::default());
     let teller = Teller::begin();
-    let stream = source.start()?;
+    let running = source.start()?;
     let mut live = Live::new(
-        stream,
-        (*therapist, *client),
+        running.stream,
+        running.channels,
         Arc::clone(cx.cancel()),
         Patience {
-            come_back: Duration::from_secs(args.patience),
+            come_back,
             ..Patience::default()
         },
-        warner(
-            cx,
-            &teller,
-            [*therapist, *client],
-            drawn.then(|| Arc::clone(&view)),
-        ),
+        warner(cx, &teller, channels, drawn.then(|| Arc::clone(&view))),
     )?;
-    live.reopen_by(reopener(source));
+    if let Some(reopen) = running.reopen {
+        live.reopen_by(reopen);
+    }
     let flags = Flags {
         stop: Arc::clone(cx.cancel()),
         off: live.off_switch(),
@@ -138,7 +131,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         &vault,
         labels,
         origin,
-        Some(&device),
+        Some(&names),
         rate,
         Some(consent),
         cx,
@@ -190,7 +183,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }));
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     let end = watch.borrow().end;
-    conclude(session, taken, &gaps, &device, cx)?;
+    conclude(session, taken, &gaps, &device, &watch.borrow(), cx)?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     // A device never comes to its end by itself.
     if end != Some(End::Asked) {
@@ -218,42 +211,21 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Opens a device that went away again and again, on a thread: a sound server that hangs must not
-/// hold up the end of the recording.
-fn reopener(source: CpalSource) -> live::Reopen<'static> {
-    let source = Arc::new(Mutex::new(source));
-    Box::new(move || {
-        let source = Arc::clone(&source);
-        let (give, coming) = std::sync::mpsc::channel();
-        std::thread::Builder::new()
-            .name("reopener".to_owned())
-            .spawn(move || {
-                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-                loop {
-                    if let Some(stream) = source.again() {
-                        let _ = give.send(stream);
-                        return;
-                    }
-                    std::thread::sleep(Duration::from_millis(500));
-                }
-            })
-            .ok()?;
-        Some(coming)
-    })
-}
-
 /// Writes the manifest and tells what was recorded.
 fn conclude(
     session: NewSession,
     taken: Sofar,
     gaps: &[GapInfo],
     device: &str,
+    watch: &live::Watch,
     cx: &Context,
 ) -> Result<()> {
     let id = session.id();
+    let clocks = clocks(watch);
     let mut manifest = session.manifest();
     manifest.duration_s = Some(taken.seconds);
     manifest.gaps = gaps.to_vec();
+    manifest.clocks = clocks.clone();
     session.finish(manifest, cx.now())?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     cx.say(&format!("Recorded and sealed {length}."));
@@ -275,6 +247,8 @@ fn conclude(
             "bytes": taken.bytes,
             "device": device,
             "gaps": gaps,
+            "clocks": clocks,
+            "slowest_callback_us": watch.slowest_call.as_micros() as u64,
         }))
     } else {
         cx.print(&id.to_string())
@@ -343,6 +317,10 @@ impl Hand<'_> {
             let levels = &self.watch.borrow().levels;
             if let Some(line) = self.meters.recording(levels, sofar, left) {
                 self.teller.line(&line);
+                if let Some(parts) = &self.watch.borrow().parts {
+                    self.teller
+                        .line(&format!("Clocks: {}", parts::in_words(parts)));
+                }
             }
         }
         self.follow();
@@ -402,7 +380,7 @@ impl Hand<'_> {
 fn warner<'a>(
     cx: &'a Context,
     teller: &'a Teller,
-    channels: [u16; 2],
+    channels: Option<[u16; 2]>,
     view: Option<Arc<Mutex<View>>>,
 ) -> Box<dyn FnMut(Notice) + 'a> {
     let bell = std::io::stderr().is_terminal();
@@ -423,8 +401,48 @@ fn warner<'a>(
 /// Why sound is missing while there was no device.
 const AWAY: &str = "the device was gone";
 
+/// The same of one of two devices: the other goes on.
+const AWAY_OF: [&str; 2] = [
+    "the therapist's device was gone",
+    "the client's device was gone",
+];
+
 /// Why sound is missing that the computer was too busy to take.
 const LOST: &str = "lost";
+
+/// What the clocks of two devices were like; nothing of one device.
+pub(super) fn clocks(watch: &live::Watch) -> Vec<ClockInfo> {
+    let tenth = |value: f64| (value * 10.0).round() / 10.0;
+    let both = watch.parts.iter().flatten().zip(0..);
+    both.map(|(part, channel)| ClockInfo {
+        channel,
+        device: part.name.clone(),
+        drift_ppm: part.drift_ppm.map(tenth),
+        offset_ms: tenth(part.offset * 1000.0),
+        misplaced_ms: (part.misplaced * 1e5).round() / 100.0,
+    })
+    .collect()
+}
+
+/// What is told of two devices' clocks: a line each.
+pub(super) fn clocks_in_words(clocks: &[ClockInfo]) -> Vec<String> {
+    let one = |(who, clock): (&str, &ClockInfo)| {
+        let drift = clock.drift_ppm.map_or_else(
+            || "not known yet".to_owned(),
+            |ppm| format!("{ppm:+.0} parts in a million"),
+        );
+        let off = clock.misplaced_ms.abs();
+        format!(
+            "{who}'s clock: {drift}, begun at {:.0} ms, {off:.1} ms off now",
+            clock.offset_ms
+        )
+    };
+    ["Therapist", "Client"]
+        .into_iter()
+        .zip(clocks)
+        .map(one)
+        .collect()
+}
 
 /// Where something is missing: lengths that were lost and filled with silence, and places where
 /// the device lost an unknown length, as gaps of no length.
@@ -439,12 +457,20 @@ fn gaps(watch: &live::Watch) -> Vec<GapInfo> {
         duration_s,
         reason: AWAY.to_owned(),
     });
+    let silent = watch
+        .silent
+        .iter()
+        .map(|&(whose, start_s, duration_s)| GapInfo {
+            start_s,
+            duration_s,
+            reason: AWAY_OF[whose.min(1)].to_owned(),
+        });
     let marks = watch.marks.iter().map(|&(start_s, reason)| GapInfo {
         start_s,
         duration_s: 0.0,
         reason: reason.to_owned(),
     });
-    let mut gaps: Vec<GapInfo> = lost.chain(away).chain(marks).collect();
+    let mut gaps: Vec<GapInfo> = lost.chain(away).chain(silent).chain(marks).collect();
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     gaps
 }

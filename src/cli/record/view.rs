@@ -48,6 +48,10 @@ pub struct View {
     pub lost_seconds: f64,
     /// Places where something was lost, or may have been.
     pub lost_places: usize,
+    /// The clocks of two devices, in words; none of one device.
+    pub clocks: Option<String>,
+    /// Whose device gives nothing right now, of two.
+    pub away: [bool; 2],
     /// Whether nothing comes from the device right now.
     pub waiting: bool,
     /// Bookmarks and pauses.
@@ -77,6 +81,8 @@ impl View {
             separation_db: None,
             lost_seconds: 0.0,
             lost_places: 0,
+            clocks: None,
+            away: [false; 2],
             waiting: false,
             moments: Moments::default(),
             notices: VecDeque::new(),
@@ -104,8 +110,14 @@ impl View {
         self.left = left;
         self.separation_db = watch.separation_db;
         let lost = || watch.gaps.iter().chain(&watch.away);
-        self.lost_seconds = lost().map(|gap| gap.1).sum();
-        self.lost_places = lost().count() + watch.marks.len();
+        let silent = || watch.silent.iter().map(|silence| silence.2);
+        self.lost_seconds = lost().map(|gap| gap.1).chain(silent()).sum();
+        self.lost_places = lost().count() + silent().count() + watch.marks.len();
+        self.clocks = watch.parts.as_ref().map(super::parts::in_words);
+        self.away = watch
+            .parts
+            .as_ref()
+            .map_or([false; 2], |[a, b]| [a.away, b.away]);
         self.waiting = watch.waiting;
         self.hear(&watch.levels);
     }

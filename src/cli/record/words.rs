@@ -4,15 +4,19 @@ use super::judge::Spoilt;
 use super::live::Notice;
 use super::watchdog::Trouble;
 
-/// A notice in words; `channels` are the device's, of therapist and client.
+/// A notice in words; `channels` are the device's, of therapist and client: none where each has a
+/// device.
 #[must_use]
-pub fn of(notice: &Notice, channels: [u16; 2]) -> String {
+pub fn of(notice: &Notice, channels: Option<[u16; 2]>) -> String {
     let whose = |index: usize| {
         let who = ["therapist", "client"][index.min(1)];
-        format!(
-            "the {who}'s microphone (channel {})",
-            channels[index.min(1)]
-        )
+        match channels {
+            Some(channels) => format!(
+                "the {who}'s microphone (channel {})",
+                channels[index.min(1)]
+            ),
+            None => format!("the {who}'s device"),
+        }
     };
     match notice {
         Notice::Trouble(trouble) => of_trouble(trouble),
@@ -39,6 +43,21 @@ pub fn of(notice: &Notice, channels: [u16; 2]) -> String {
             "Speech is very soft at {}. Turn its input level up, or bring it nearer.",
             whose(*index)
         ),
+        Notice::Part(index, what) => {
+            let who = ["Therapist's", "Client's"][(*index).min(1)];
+            let rest = match **what {
+                Notice::Gone | Notice::Trouble(Trouble::Stalled) => {
+                    " The other device goes on being recorded."
+                }
+                _ => "",
+            };
+            format!("{who} device: {}{rest}", of(what, channels))
+        }
+        Notice::Spoilt(Spoilt::Same) if channels.is_none() => {
+            "Both devices carry the same sound, so that it cannot be told who speaks. Choose \
+             another one for the therapist or the client: undertone devices"
+                .to_owned()
+        }
         Notice::Spoilt(Spoilt::Same) => "Both channels carry the same sound, so that it cannot be \
                                          told who speaks. Choose the device's stereo setting, not \
                                          mono, or another device."

@@ -1,4 +1,4 @@
-//! CSV after RFC 4180: a header, then a row a turn, CRLF, text always in quotes, UTF-8 without a
+//! CSV after RFC 4180: a header, then a row a turn or bookmark, in the order of their times, CRLF, text always in quotes, UTF-8 without a
 //! byte order mark.
 //!
 //! A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` as a formula, quotes or not.
@@ -6,8 +6,8 @@
 
 use std::io::{self, Write};
 
-use crate::transcript::Transcript;
 use crate::transcript::text::{Names, clean, plain};
+use crate::transcript::{Bookmark, Transcript};
 
 const HEADER: &str =
     "turn,speaker,role,start_seconds,end_seconds,backchannel,attribution,suspect_words,text\r\n";
@@ -21,7 +21,11 @@ fn cell(text: &str) -> String {
 pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(transcript);
     out.write_all(HEADER.as_bytes())?;
+    let mut marks = transcript.bookmarks.iter().peekable();
     for turn in &transcript.turns {
+        while let Some(mark) = marks.next_if(|mark| mark.at <= turn.start) {
+            bookmark(mark, out)?;
+        }
         let suspect = turn.words.iter().filter(|word| word.suspect).count();
         write!(
             out,
@@ -37,7 +41,20 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
             cell(&plain(turn)),
         )?;
     }
+    for mark in marks {
+        bookmark(mark, out)?;
+    }
     Ok(())
+}
+
+/// A row without a turn's number: nobody said it.
+fn bookmark(mark: &Bookmark, out: &mut dyn Write) -> io::Result<()> {
+    let text = cell(&clean(mark.text.as_deref().unwrap_or_default()));
+    write!(
+        out,
+        ",\"bookmark\",,{:.3},{:.3},,,,{text}\r\n",
+        mark.at, mark.at
+    )
 }
 
 #[cfg(test)]
@@ -86,6 +103,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bookmark_is_a_row_without_a_turn() {
+        let mut transcript = sample();
+        transcript.bookmarks = crate::transcript::testing::bookmarks();
+        let written = text(&transcript, Format::Csv);
+        let first = format!("{HEADER},\"bookmark\",,0.000,0.000,,,,\"\"\r\n1,");
+        assert!(written.starts_with(&first), "{written}");
+        assert!(
+            written.contains("\r\n,\"bookmark\",,2.500,2.500,,,,\"the <mother> --> again\"\r\n2,"),
+            "{written}"
+        );
+    }
+
+    #[test]
     fn what_a_spreadsheet_would_run_is_text() {
         assert_eq!(cell("=1+1"), "\"'=1+1\"");
         assert_eq!(cell("-no"), "\"'-no\"");
@@ -97,8 +127,10 @@ mod tests {
         #[test]
         fn a_strict_reader_finds_the_rows_that_were_written(transcript in hostile_session()) {
             let rows = read(&text(&transcript, Format::Csv));
-            prop_assert_eq!(rows.len(), transcript.turns.len() + 1);
-            for (row, turn) in rows[1..].iter().zip(&transcript.turns) {
+            prop_assert_eq!(rows.len(), transcript.turns.len() + transcript.bookmarks.len() + 1);
+            let (marks, turns): (Vec<_>, Vec<_>) = rows[1..].iter().partition(|row| row[0].is_empty());
+            prop_assert!(marks.iter().all(|row| row.len() == 9 && row[1] == "bookmark"));
+            for (row, turn) in turns.into_iter().zip(&transcript.turns) {
                 prop_assert_eq!(row.len(), 9);
                 prop_assert_eq!(&row[0], &turn.id.to_string());
                 let said = plain(turn);

@@ -1,8 +1,8 @@
 //! Turns cut into pieces that can be read as subtitles.
 
 use crate::speech::Word;
-use crate::transcript::Transcript;
 use crate::transcript::text::{clean, marked, to_millis};
+use crate::transcript::{Bookmark, Transcript};
 
 /// Longest that a cue stands, in milliseconds.
 pub(super) const MOST_MILLIS: u64 = 7_000;
@@ -79,6 +79,38 @@ pub(super) fn cues(transcript: &Transcript) -> Vec<Cue<'_>> {
     }
     cues.sort_by_key(|cue| (cue.start, cue.turn, cue.part));
     cues
+}
+
+/// Longest text of a bookmark that a subtitle shows, in characters.
+const MOST_MARK: usize = 200;
+
+/// What subtitles say of a bookmark, on one line.
+pub(super) fn of_bookmark(bookmark: &Bookmark) -> String {
+    let text = clean(bookmark.text.as_deref().unwrap_or_default());
+    if text.is_empty() {
+        return "Bookmark".to_owned();
+    }
+    let short: String = text.chars().take(MOST_MARK).collect();
+    format!("Bookmark: {}", short.trim_end())
+}
+
+/// Cues and bookmarks in the order of their times; a bookmark comes before a cue of its moment.
+pub(super) fn cues_and_bookmarks(transcript: &Transcript) -> impl Iterator<Item = Either<'_>> {
+    let mut all: Vec<(u64, u8, Either<'_>)> = Vec::new();
+    for bookmark in &transcript.bookmarks {
+        all.push((to_millis(bookmark.at), 0, Either::Bookmark(bookmark)));
+    }
+    for cue in cues(transcript) {
+        all.push((cue.start, 1, Either::Cue(cue)));
+    }
+    all.sort_by_key(|(at, kind, _)| (*at, *kind));
+    all.into_iter().map(|(_, _, item)| item)
+}
+
+/// What stands in a file of subtitles.
+pub(super) enum Either<'a> {
+    Cue(Cue<'a>),
+    Bookmark(&'a Bookmark),
 }
 
 /// A word, or a part of one that is too long for a cue.

@@ -1,11 +1,11 @@
 //! WebVTT (W3C): a voice a speaker, overlapping cues where both talk, suspect words of a class of
-//! their own.
+//! their own. A bookmark is a note, which players do not show and other programs find.
 
 use std::io::{self, Write};
 
-use super::cues::cues;
+use super::cues::{Either, cues_and_bookmarks, of_bookmark};
 use crate::transcript::Transcript;
-use crate::transcript::text::{Names, stamp};
+use crate::transcript::text::{Names, stamp, to_millis};
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
@@ -20,7 +20,15 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
         out,
         "NOTE Written by a speech model, not checked by a person. [?word] may not have been said."
     )?;
-    for cue in cues(transcript) {
+    for item in cues_and_bookmarks(transcript) {
+        let cue = match item {
+            Either::Cue(cue) => cue,
+            Either::Bookmark(mark) => {
+                let at = stamp(to_millis(mark.at), '.');
+                writeln!(out, "\nNOTE {at} {}", escape(&of_bookmark(mark)))?;
+                continue;
+            }
+        };
         let words: Vec<String> = cue
             .words
             .iter()
@@ -62,11 +70,29 @@ mod tests {
         assert!(written.contains("<v.backchannel Therapist>Mm-hm."));
     }
 
+    #[test]
+    fn a_bookmark_is_a_note_in_its_place() {
+        let mut transcript = sample();
+        transcript.bookmarks = crate::transcript::testing::bookmarks();
+        let written = text(&transcript, Format::Vtt);
+        assert!(
+            written.contains("\n\nNOTE 00:00:02.500 Bookmark: the &lt;mother&gt; --&gt; again\n\n")
+        );
+        assert!(written.contains("\n\nNOTE 00:00:00.000 Bookmark\n\n1.1\n"));
+        assert!(written.find("1.1\n") < written.find("again"));
+    }
+
     /// Blocks, and in each cue its times, voice and text, read strictly.
     fn read(file: &str) -> Vec<(String, String, String)> {
         let mut blocks = file.strip_prefix("WEBVTT\n\n").unwrap().split("\n\n");
         assert!(blocks.next().unwrap().starts_with("NOTE "));
         blocks
+            // A note is one line, and no cue.
+            .filter(|block| {
+                let note = block.starts_with("NOTE ");
+                assert!(!note || !block.contains("-->") && block.trim_end().lines().count() == 1);
+                !note
+            })
             .map(|block| {
                 let lines: Vec<&str> = block.trim_end_matches('\n').split('\n').collect();
                 assert_eq!(lines.len(), 3, "{block}");

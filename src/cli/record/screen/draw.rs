@@ -56,11 +56,22 @@ fn rows(view: &View, keys: &Keys, width: usize) -> Vec<Row> {
         "OFF THE RECORD: nothing is kept. Press p to go on."
     } else if view.waiting {
         "No sound comes from the device. Waiting for it; all until now is kept."
+    } else if view.away[0] {
+        "Recording the client alone. Waiting for the therapist's device."
+    } else if view.away[1] {
+        "Recording the therapist alone. Waiting for the client's device."
     } else {
         "Recording. Sealed as it comes."
     };
     for line in terminal::wrap(state, width.saturating_sub(NAME).max(10)) {
-        rows.push(Row(2, fact("State", line, paused || view.waiting)));
+        rows.push(Row(
+            2,
+            fact(
+                "State",
+                line,
+                paused || view.waiting || view.away.contains(&true),
+            ),
+        ));
     }
     rows.push(Row(5, fact("Apart", apart(view), false)));
     rows.push(Row(4, fact("Disk", disk(view), low(view.left))));
@@ -72,6 +83,9 @@ fn rows(view: &View, keys: &Keys, width: usize) -> Vec<Row> {
         7,
         fact("Device", terminal::harmless(&view.device), false),
     ));
+    if let Some(clocks) = &view.clocks {
+        rows.push(Row(7, fact("Clocks", clocks.clone(), false)));
+    }
     rows.extend(bookmarks(view, keys));
     rows.extend(notices(view, width));
     rows.push(Row(8, Line::default()));
@@ -92,13 +106,7 @@ fn rows(view: &View, keys: &Keys, width: usize) -> Vec<Row> {
 }
 
 fn head(view: &View, width: usize) -> Line<'static> {
-    let seconds = view.seconds as u64;
-    let clock = format!(
-        "{}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    );
+    let clock = terminal::clock(view.seconds);
     let state = if view.moments.paused() {
         " PAUSED "
     } else {

@@ -21,6 +21,7 @@ use ratatui::backend::CrosstermBackend;
 pub use keys::Wish;
 
 use super::view::View;
+use crate::cli::signals;
 use crate::{Error, Kind, Result};
 use keys::Keys;
 
@@ -62,6 +63,8 @@ impl Screen {
             give_back();
             before(panic);
         }));
+        // A second signal would end the process with the terminal still ours.
+        signals::hold();
         TAKEN.store(true, Ordering::SeqCst);
         let opened = terminal::enable_raw_mode()
             .and_then(|()| {
@@ -87,6 +90,19 @@ impl Screen {
             rung: 0,
         };
         let ended = Arc::clone(&done);
+        let (stop, closed) = (Arc::clone(&running.flags.stop), Arc::clone(&done));
+        // Held off no longer than a terminal that hangs is waited for.
+        std::thread::Builder::new()
+            .name("second-signal".to_owned())
+            .spawn(move || {
+                while !stop.load(Ordering::SeqCst) && !closed.load(Ordering::SeqCst) {
+                    std::thread::sleep(EVERY);
+                }
+                settle(&closed);
+                signals::release();
+            })
+            .map_err(unfit)
+            .inspect_err(|_| give_back())?;
         std::thread::Builder::new()
             .name("screen".to_owned())
             .spawn(move || {
@@ -108,16 +124,23 @@ impl Screen {
     /// hangs must not hold up the end of the recording.
     pub fn close(&self) {
         self.over.store(true, Ordering::SeqCst);
-        let begun = Instant::now();
-        while !self.done.load(Ordering::SeqCst) {
-            if begun.elapsed() > Duration::from_millis(500) {
-                // It hangs, and so would we.
-                let _ = std::thread::Builder::new().spawn(give_back);
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        if !settle(&self.done) {
+            // It hangs, and so would we.
+            let _ = std::thread::Builder::new().spawn(give_back);
         }
     }
+}
+
+/// Waits until the terminal was given back; false when that takes too long.
+fn settle(done: &AtomicBool) -> bool {
+    let begun = Instant::now();
+    while !done.load(Ordering::SeqCst) {
+        if begun.elapsed() > Duration::from_millis(500) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
 }
 
 impl Drop for Screen {

@@ -1,0 +1,47 @@
+//! Sound files to be played, and a session's sound to be looked at.
+
+use std::path::{Path, PathBuf};
+
+use age::secrecy::SecretString;
+use undertone::audio::Frames;
+use undertone::audio::flac::Decoder;
+use undertone::vault::{Manifest, Vault};
+
+use super::desk::{Desk, PASSPHRASE};
+
+/// Writes a WAV file of 16 bits with two channels.
+pub fn wav(path: PathBuf, rate: u32, frames: impl Iterator<Item = [f32; 2]>) -> PathBuf {
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).expect("a sound file");
+    for sample in frames.flatten() {
+        let sample = (sample * 32_767.0).clamp(-32_768.0, 32_767.0);
+        writer.write_sample(sample as i16).expect("a sample");
+    }
+    writer.finalize().expect("a sound file");
+    path
+}
+
+/// The newest session of a desk: what its manifest says, and its sound, interleaved.
+pub fn newest(desk: &Desk) -> (Manifest, Vec<f32>) {
+    newest_of(&desk.vault())
+}
+
+/// As [`newest`], by the vault's folder.
+pub fn newest_of(vault: &Path) -> (Manifest, Vec<f32>) {
+    let vault = Vault::open(vault).expect("a vault");
+    let unlocked = vault
+        .unlock(&SecretString::from(PASSPHRASE.to_owned()))
+        .expect("the passphrase");
+    let session = unlocked
+        .session(&vault.find("last").expect("a session"))
+        .expect("a session");
+    let mut decoder = Decoder::new(session.stream("audio.flac").expect("sound")).expect("FLAC");
+    let mut samples = Vec::new();
+    while decoder.read(&mut samples, 16_000).expect("whole sound") > 0 {}
+    (session.manifest().expect("a manifest"), samples)
+}

@@ -170,7 +170,7 @@ fn store(
         any: false,
         cx,
     };
-    let stored = sound::store(session, &mut reading, &mut |sofar| {
+    let stored = sound::store(session, &mut reading, &mut |sofar, _| {
         if let Some(total) = total {
             progress.at(sofar.frames as f64 / total.max(1) as f64);
         }

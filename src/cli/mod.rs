@@ -92,6 +92,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Record a session from a device with two channels
     Record(record::RecordArgs),
+    /// Write down a session while it is recorded (begun by `record`)
+    #[command(hide = true)]
+    Scribe(record::ScribeArgs),
     /// Take in a sound file as a session
     Import(import::ImportArgs),
     /// Write down what was said in a session
@@ -164,6 +167,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Devices(args) => devices::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Record(args) => record::run(args, &context),
+        Command::Scribe(args) => record::scribe(args, &context),
         Command::Import(args) => import::run(args, &context),
         Command::Transcribe(args) => transcribe::run(args, &context),
         Command::Sessions(args) => sessions::run(args, &context),

@@ -34,7 +34,8 @@ pub struct Sofar {
     pub bytes: u64,
 }
 
-/// Seals frames into the session until they end, and tells how far it is after every block.
+/// Seals frames into the session until they end, and tells how far it is after every block, with
+/// the block's interleaved samples.
 ///
 /// # Errors
 /// [`crate::Kind::Disk`] when the disk refuses, and what reading gives; what was written stays, as
@@ -42,7 +43,7 @@ pub struct Sofar {
 pub fn store(
     session: &NewSession,
     frames: &mut dyn Frames,
-    tell: &mut dyn FnMut(Sofar),
+    tell: &mut dyn FnMut(Sofar, &[f32]),
 ) -> Result<Sofar> {
     let spec = frames.spec();
     let size = (spec.sample_rate / BLOCKS).max(1) as usize;
@@ -70,7 +71,7 @@ pub fn store(
         sofar.frames += read as u64;
         sofar.seconds = sofar.frames as f64 / f64::from(spec.sample_rate);
         sofar.bytes = sink.written();
-        tell(sofar);
+        tell(sofar, &block);
     }
     sofar.bytes = encoder.finish()?.finish()?.bytes;
     Ok(sofar)

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Context, TOOL, moments, sound, terminal};
 use crate::model::Installed;
@@ -58,7 +58,7 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         None => None,
     };
     cx.shut_in(&[&vault.identity_path()], &[]);
-    let installed = find_model(args, cx)?;
+    let installed = find_model(args.model.as_deref(), args.language.as_deref(), cx)?;
     let (unlocked, session) = cx.open_id(&id)?;
     let manifest = session.manifest()?;
     consent::allow_audio(
@@ -82,6 +82,7 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         vocabulary,
         threads: args.threads.map_or_else(speech::threads, usize::from),
         beam: usize::from(args.beam),
+        quick: false,
     };
     let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
     drop(engine);
@@ -91,7 +92,7 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
     unlocked
         .vault()
         .note(Event::TranscriptWritten, Some(&id), cx.now())?;
-    tell(&transcript, started, cx);
+    tell(&transcript, started.elapsed(), cx);
     if cx.json {
         cx.print_json(&serde_json::json!({
             "session": id,
@@ -108,17 +109,22 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
     }
 }
 
-fn find_model(args: &TranscribeArgs, cx: &Context) -> Result<Installed> {
+/// The model of this name, or the best installed for this machine.
+pub(super) fn find_model(
+    name: Option<&str>,
+    language: Option<&str>,
+    cx: &Context,
+) -> Result<Installed> {
     let store = cx.models();
-    let installed = match &args.model {
+    let installed = match name {
         Some(name) => store.find(Some(name))?,
         None => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let chosen = store.choose(args.language.as_deref(), cores)?;
+            let chosen = store.choose(language, cores)?;
             store.find(Some(&chosen.name))?
         }
     };
-    if let Some(language) = &args.language
+    if let Some(language) = language
         && !installed.languages.hold(language)
     {
         return Err(Error::new(
@@ -175,7 +181,8 @@ fn hear(
     })
 }
 
-fn assemble(
+/// The transcript of what was heard in a session.
+pub(super) fn assemble(
     id: SessionId,
     manifest: &Manifest,
     moments: &Moments,
@@ -232,16 +239,25 @@ fn assemble(
     })
 }
 
+/// A transcript as it is sealed.
+pub(super) fn bytes(transcript: &Transcript) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    serde_json::to_vec(transcript)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|_| Error::new(Kind::Internal, "The transcript cannot be written."))
+}
+
+/// A model as the manifest names it.
+pub(super) fn named(installed: &Installed) -> ModelInfo {
+    ModelInfo {
+        name: installed.name.clone(),
+        sha256: installed.sha256.clone(),
+    }
+}
+
 fn save(session: &OpenSession, transcript: &Transcript, installed: &Installed) -> Result<()> {
-    let bytes = zeroize::Zeroizing::new(
-        serde_json::to_vec(transcript)
-            .map_err(|_| Error::new(Kind::Internal, "The transcript cannot be written."))?,
-    );
+    let bytes = bytes(transcript)?;
     session.put_with(TRANSCRIPT, &bytes, |manifest| {
-        manifest.model = Some(ModelInfo {
-            name: installed.name.clone(),
-            sha256: installed.sha256.clone(),
-        });
+        manifest.model = Some(named(installed));
     })?;
     // What was found in the old words does not hold for the new ones.
     if session.has(super::analyze::ANALYSIS) {
@@ -255,12 +271,12 @@ fn words(transcript: &Transcript) -> impl Iterator<Item = &speech::Word> {
 }
 
 /// What came of it, and what to look at twice.
-fn tell(transcript: &Transcript, started: Instant, cx: &Context) {
+pub(super) fn tell(transcript: &Transcript, took: Duration, cx: &Context) {
     let suspects = words(transcript).filter(|word| word.suspect).count();
     cx.say(&format!(
         "Written down with {} in {}: {} words in {} turns.",
         transcript.model.name,
-        terminal::in_words(started.elapsed()),
+        terminal::in_words(took),
         words(transcript).count(),
         transcript.turns.len(),
     ));

@@ -26,6 +26,9 @@ pub const LONGEST_WINDOW: f64 = 29.0;
 /// Less for shorter windows saves a little more, but cost 0.3 to 0.4 points of word error.
 const ENCODER_LENGTH: i32 = 1472;
 
+/// The shortest encoder that is used, in positions: with less Whisper begins to repeat itself.
+const SHORTEST_ENCODER: i32 = 384;
+
 /// Samples in a step of the voice detector (32 ms, given by the detector).
 const VOICE_STEP: usize = 512;
 /// Voice probability from which a step is taken as voice: the detector's own recommendation.
@@ -44,6 +47,9 @@ pub struct Decoding {
     pub threads: usize,
     /// Hypotheses to follow at once; 1 is greedy.
     pub beam: usize,
+    /// For words that are shown at once and written down again later: an encoder no longer than the
+    /// window, which takes less processor time and makes a few more mistakes.
+    pub quick: bool,
 }
 
 /// A word within a window.
@@ -154,7 +160,10 @@ impl Worker<'_> {
             return Ok(Vec::new());
         }
         let mut parameters = self.parameters(decoding, cancel);
-        parameters.set_audio_ctx(ENCODER_LENGTH);
+        parameters.set_audio_ctx(match decoding.quick {
+            true => positions(window.len()),
+            false => ENCODER_LENGTH,
+        });
         let outcome = self.state.full(parameters, window);
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Cancelled, "Stopped."));
@@ -258,6 +267,15 @@ impl Worker<'_> {
         }
         finish(words, length)
     }
+}
+
+/// Positions of the encoder that hold so many samples with a second to spare, in steps that ggml is
+/// fast with.
+fn positions(samples: usize) -> i32 {
+    const STEP: i32 = 64;
+    let seconds = samples as f64 / f64::from(SPEECH_RATE) + 1.0;
+    let needed = (seconds * 50.0).ceil() as i32;
+    (needed.div_euclid(STEP) * STEP + STEP).clamp(SHORTEST_ENCODER, ENCODER_LENGTH)
 }
 
 /// The voice detector, for one worker.

@@ -150,27 +150,69 @@ pub fn measure(frames: &mut dyn Frames, progress: &mut dyn FnMut(u64) -> bool) -
             "The sound must be at 16 kHz before it is analysed.",
         ));
     }
-    let mut channels: Vec<Measurer> = (0..count).map(|_| Measurer::new()).collect();
+    let mut measuring = Measuring::new(count);
     let mut block: Vec<f32> = Vec::new();
-    let mut samples = 0u64;
     loop {
         block.clear();
-        let read = frames.read(&mut block, SPEECH_RATE as usize)?;
-        if read == 0 {
+        if frames.read(&mut block, SPEECH_RATE as usize)? == 0 {
             break;
         }
-        samples += read as u64;
-        for (index, channel) in channels.iter_mut().enumerate() {
-            channel.push(block.iter().skip(index).step_by(count).copied());
-        }
-        if !progress(samples) {
+        measuring.push(&block);
+        if !progress(measuring.samples) {
             return Err(Error::new(Kind::Cancelled, "Stopped."));
         }
     }
-    Ok(Features {
-        channels: channels.into_iter().map(Measurer::finish).collect(),
-        samples,
-    })
+    Ok(measuring.finish())
+}
+
+/// A session that is being measured while it is recorded.
+pub struct Measuring {
+    channels: Vec<Measurer>,
+    samples: u64,
+}
+
+impl Measuring {
+    /// Of so many channels at 16 kHz.
+    #[must_use]
+    pub fn new(channels: usize) -> Measuring {
+        Measuring {
+            channels: (0..channels).map(|_| Measurer::new()).collect(),
+            samples: 0,
+        }
+    }
+
+    /// Takes in interleaved samples.
+    pub fn push(&mut self, block: &[f32]) {
+        let count = self.channels.len().max(1);
+        self.samples += (block.len() / count) as u64;
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            channel.push(block.iter().skip(index).step_by(count).copied());
+        }
+    }
+
+    /// Samples taken in so far, a channel.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// What was measured from a frame on; its first frame is that frame.
+    #[must_use]
+    pub fn since(&self, frame: usize) -> Features {
+        Features {
+            channels: self.channels.iter().map(|c| c.since(frame)).collect(),
+            samples: self.samples.saturating_sub((frame * HOP) as u64),
+        }
+    }
+
+    /// Everything that was measured.
+    #[must_use]
+    pub fn finish(self) -> Features {
+        Features {
+            channels: self.channels.into_iter().map(Measurer::finish).collect(),
+            samples: self.samples,
+        }
+    }
 }
 
 /// Turns the samples of one channel into frames.
@@ -301,15 +343,26 @@ impl Measurer {
     fn finish(mut self) -> ChannelFeatures {
         let tail = vec![0.0; WINDOW / 2];
         self.push(tail.into_iter());
-        // The detector steps every 16 ms, frames every 10: take the step a frame's centre lies in.
-        let last = self.voice_steps.len().saturating_sub(1);
-        self.out.voice = (0..self.out.bands.len())
-            .map(|frame| {
-                let step = (frame * HOP / VOICE_STEP).min(last);
-                self.voice_steps.get(step).copied().unwrap_or(0)
-            })
-            .collect();
+        self.out.voice = self.voices(0..self.out.bands.len());
         self.out
+    }
+
+    fn since(&self, frame: usize) -> ChannelFeatures {
+        let from = frame.min(self.out.bands.len());
+        ChannelFeatures {
+            bands: self.out.bands[from..].to_vec(),
+            voice: self.voices(from..self.out.bands.len()),
+            pitch: self.out.pitch[from..].to_vec(),
+        }
+    }
+
+    /// The detector steps every 16 ms, frames every 10: the step that a frame's centre lies in.
+    fn voices(&self, frames: std::ops::Range<usize>) -> Vec<u8> {
+        let last = self.voice_steps.len().saturating_sub(1);
+        let step = |frame: usize| (frame * HOP / VOICE_STEP).min(last);
+        frames
+            .map(|frame| self.voice_steps.get(step(frame)).copied().unwrap_or(0))
+            .collect()
     }
 }
 

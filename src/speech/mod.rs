@@ -4,9 +4,12 @@
 //! that overlap survives; a channel's words that are only the other voice leaking in are removed
 //! by comparing energies, never by comparing text.
 
+mod drafts;
 mod engine;
 mod features;
+mod live;
 mod pitch;
+mod plan;
 mod separation;
 mod suspect;
 #[cfg(test)]
@@ -16,6 +19,7 @@ mod voice;
 mod windows;
 
 pub use engine::{Decoding, ENGINE, Engine, Worker, knows_language};
+pub use live::{Live, Utterance};
 pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
 
 use schemars::JsonSchema;
@@ -47,7 +51,7 @@ pub struct Word {
 }
 
 /// How a word was said, from the moments in which its speaker is heard alone.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct WordVoice {
     /// Length of those moments, in seconds.
     pub seconds: f64,
@@ -58,7 +62,7 @@ pub struct WordVoice {
 }
 
 /// What was heard on one channel.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ChannelSpeech {
     /// Words in time order; starts never go back.
     pub words: Vec<Word>,

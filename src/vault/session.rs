@@ -158,6 +158,14 @@ impl NewSession {
         Ok(())
     }
 
+    /// Writes a line about this session into the audit trail.
+    ///
+    /// # Errors
+    /// [`Kind::Disk`].
+    pub fn note(&self, event: Event, now: Timestamp) -> Result<()> {
+        self.vault.note(event, Some(&self.id), now)
+    }
+
     /// Ends the session: writes its manifest, with the files that were finished, and lets go.
     ///
     /// The id, the schema, the files and `finished` are filled in. Returns what was written.

@@ -81,7 +81,7 @@ fn the_chosen_channels_are_sealed_in_their_order_at_16_khz_and_in_full() {
     let watch = live.watch();
     let mut frames_16k = Resampler::new(live).unwrap();
     let mut steps = 0;
-    let taken = sound::store(&session, &mut frames_16k, &mut |_| steps += 1).unwrap();
+    let taken = sound::store(&session, &mut frames_16k, &mut |_, _| steps += 1).unwrap();
     let manifest = session.manifest();
     session.finish(manifest, now).unwrap();
     assert_eq!(taken.frames, (7 * 16_000) + 41);

@@ -9,6 +9,7 @@ mod live;
 mod meters;
 mod parts;
 mod screen;
+mod scribe;
 mod teller;
 mod typed;
 mod view;
@@ -22,18 +23,23 @@ use std::time::{Duration, Instant};
 
 pub(super) use live::{End, Live, Notice, Patience, check_channels};
 pub(super) use meters::Meters;
+pub(super) use scribe::child::{ScribeArgs, run as scribe};
 pub(super) use watchdog::Trouble;
 
 use super::begin::{self, Labels};
 use super::microphones::{self, Microphones};
-use super::{Context, consent, sound, terminal};
+use super::{Context, consent, signals, sound, terminal, transcribe};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{ClockInfo, GapInfo, NewSession, Origin, State, Vault};
+use crate::transcript::Moments;
+use crate::vault::{
+    ClockInfo, Consent, Event, GapInfo, ModelInfo, NewSession, Origin, Purpose, State, Vault,
+};
 use crate::{Error, Kind, Result};
 use journal::Journal;
 use screen::{Flags, Screen, Wish};
+use scribe::Scribe;
 use sound::Sofar;
 use teller::Teller;
 use typed::Typed;
@@ -60,6 +66,15 @@ pub struct RecordArgs {
     /// Lines instead of a screen: for screen readers. Typed lines work: p, b WORDS, q
     #[arg(long)]
     plain: bool,
+    /// Write down what is said while it is said, also on a slow machine or without a terminal
+    #[arg(long, conflicts_with = "no_words")]
+    words: bool,
+    /// Write nothing down while recording
+    #[arg(long)]
+    no_words: bool,
+    /// The speech model for the words, such as base [default: the best installed for this machine]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
 }
 
 /// A recording is not begun without room for this many minutes.
@@ -80,6 +95,9 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     check_disk(&vault, SPEECH_RATE)?;
     let consent = consent::for_recording(&args.consent, cx)?;
     tell_interrupted(&vault, cx);
+    let drawn = !args.plain && can_draw(cx);
+    // A process of its own: it must be begun before no other program may be.
+    let scribe = begin_scribe(args, &consent, cx)?;
     microphones::shut_in(cx);
     let come_back = Duration::from_secs(args.patience);
     let source = args.microphones.find(come_back)?;
@@ -89,7 +107,6 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         check_disk(&vault, source.spec().sample_rate)?;
     }
     let view = Arc::new(Mutex::new(View::new(&device)));
-    let drawn = !args.plain && can_draw(cx);
     // Ctrl-Z would stop the recording without a word.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::default());
     let teller = Teller::begin();
@@ -160,8 +177,12 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         free: vault.free_bytes().ok(),
         looked: Instant::now(),
         disk_full: false,
+        scribe,
+        told: scribe::State::Writing,
     };
-    let taken = sound::store(&session, &mut *frames, &mut |sofar| hand.step(sofar));
+    let taken = sound::store(&session, &mut *frames, &mut |sofar, block| {
+        hand.step(sofar, block);
+    });
     if let Some(screen) = &screen {
         screen.close();
     }
@@ -172,6 +193,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     hand.follow();
     let disk_full = hand.disk_full;
     let moments = hand.journal.moments().clone();
+    let scribe = hand.scribe.take();
     drop(hand);
     drop(frames);
     teller.settle();
@@ -183,7 +205,9 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }));
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     let end = watch.borrow().end;
-    conclude(session, taken, &gaps, &device, &watch.borrow(), cx)?;
+    let model = scribe.and_then(|scribe| write_down(scribe, &session, taken, &gaps, &moments, cx));
+    let written = model.is_some();
+    conclude(session, taken, &gaps, &device, &watch.borrow(), model, cx)?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     // A device never comes to its end by itself.
     if end != Some(End::Asked) {
@@ -207,8 +231,79 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         )
         .hint("Free some space, then: undertone record"));
     }
-    cx.say("Next: undertone transcribe");
+    cx.say(match written {
+        true => "Next: undertone show",
+        false => "Next: undertone transcribe",
+    });
     Ok(())
+}
+
+/// Begins to write down while recording, where that is wanted, agreed to and possible.
+///
+/// # Errors
+/// [`Kind::Consent`] or [`Kind::Model`] where the person asked for it and it cannot be.
+fn begin_scribe(args: &RecordArgs, consent: &Consent, cx: &Context) -> Result<Option<Scribe>> {
+    // Words go to whoever sits at the terminal, never into a log unless asked for.
+    let somebody = std::io::stderr().is_terminal() && !cx.quiet;
+    if args.no_words || args.native_rate || !(args.words || somebody) {
+        return Ok(None);
+    }
+    if !consent.covers(Purpose::Transcription) {
+        return match args.words {
+            false => Ok(None),
+            true => Err(Error::new(
+                Kind::Consent,
+                "The client did not agree that what is said is written down.",
+            )
+            .hint("undertone record --no-words")),
+        };
+    }
+    match transcribe::find_model(args.model.as_deref(), None, cx) {
+        Ok(installed) => Ok(Scribe::begin(installed, args.words, cx)),
+        Err(error) if args.words || args.model.is_some() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Waits for what was written down while recording, and seals it. None where there is nothing: the
+/// session is whole without it.
+fn write_down(
+    scribe: Scribe,
+    session: &NewSession,
+    taken: Sofar,
+    gaps: &[GapInfo],
+    moments: &Moments,
+    cx: &Context,
+) -> Option<ModelInfo> {
+    let begun = Instant::now();
+    let installed = scribe.installed().clone();
+    // What ended the recording has been done; a further signal ends the waiting.
+    signals::hold();
+    cx.cancel().store(false, Ordering::Relaxed);
+    let heard = scribe.finish(cx);
+    cx.cancel().store(true, Ordering::Relaxed);
+    signals::release();
+    let heard = heard?;
+    let mut manifest = session.manifest();
+    manifest.duration_s = Some(taken.seconds);
+    manifest.gaps = gaps.to_vec();
+    let id = session.id();
+    let transcript = transcribe::assemble(id, &manifest, moments, &installed, heard, cx);
+    let sealed = transcribe::bytes(&transcript)
+        .and_then(|bytes| session.put(transcribe::TRANSCRIPT, &bytes))
+        .and_then(|()| session.note(Event::TranscriptWritten, cx.now()));
+    match sealed {
+        Ok(()) => {
+            transcribe::tell(&transcript, begun.elapsed(), cx);
+            Some(transcribe::named(&installed))
+        }
+        Err(_) => {
+            cx.warn(
+                "The words could not be sealed; the sound is whole. They can be written again.",
+            );
+            None
+        }
+    }
 }
 
 /// Writes the manifest and tells what was recorded.
@@ -218,14 +313,17 @@ fn conclude(
     gaps: &[GapInfo],
     device: &str,
     watch: &live::Watch,
+    model: Option<ModelInfo>,
     cx: &Context,
 ) -> Result<()> {
     let id = session.id();
+    let transcribed = model.is_some();
     let clocks = clocks(watch);
     let mut manifest = session.manifest();
     manifest.duration_s = Some(taken.seconds);
     manifest.gaps = gaps.to_vec();
     manifest.clocks = clocks.clone();
+    manifest.model = model;
     session.finish(manifest, cx.now())?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     cx.say(&format!("Recorded and sealed {length}."));
@@ -248,6 +346,7 @@ fn conclude(
             "device": device,
             "gaps": gaps,
             "clocks": clocks,
+            "transcribed": transcribed,
             "slowest_callback_us": watch.slowest_call.as_micros() as u64,
         }))
     } else {
@@ -288,10 +387,14 @@ struct Hand<'a> {
     free: Option<u64>,
     looked: Instant,
     disk_full: bool,
+    scribe: Option<Scribe>,
+    /// The state of the writing down that was told last.
+    told: scribe::State,
 }
 
 impl Hand<'_> {
-    fn step(&mut self, sofar: Sofar) {
+    fn step(&mut self, sofar: Sofar, block: &[f32]) {
+        self.write(block);
         if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
             self.free = self.vault.free_bytes().ok();
@@ -324,6 +427,33 @@ impl Hand<'_> {
             }
         }
         self.follow();
+    }
+
+    /// Hands the sound on to be written down, and shows what was said.
+    fn write(&mut self, block: &[f32]) {
+        let Some(scribe) = &mut self.scribe else {
+            return;
+        };
+        scribe.hear(block);
+        let (said, state) = (scribe.said(), scribe.state());
+        if let Ok(mut view) = self.view.lock() {
+            view.words_state = Some(state);
+            for said in &said {
+                view.say(said);
+            }
+        }
+        if self.screen.is_some() {
+            return;
+        }
+        for said in said {
+            self.teller.line(&words::said(&said));
+        }
+        if state != self.told
+            && let Some(words) = state.words()
+        {
+            self.teller.say(self.cx, &format!("Words: {words}."));
+        }
+        self.told = state;
     }
 
     /// Takes in bookmarks and pauses.

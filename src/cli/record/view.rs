@@ -4,12 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::live::Watch;
+use super::scribe::State;
 use crate::audio::levels::Level;
 use crate::cli::sound::Sofar;
+use crate::speech::Utterance;
 use crate::transcript::Moments;
 
 /// How long the loudest moment of a channel stays marked, in seconds of session time.
 const HOLD_SECONDS: f64 = 1.5;
+/// Utterances that are kept to be shown.
+const SAID: usize = 12;
 /// Warnings that are kept to be shown.
 const NOTICES: usize = 20;
 
@@ -60,6 +64,10 @@ pub struct View {
     pub notices: VecDeque<(f64, String)>,
     /// Warnings so far.
     pub noticed: u64,
+    /// What was said lately: channel, time in seconds, words.
+    pub said: VecDeque<Utterance>,
+    /// How the writing down is; none where nothing is written down.
+    pub words_state: Option<State>,
 }
 
 impl View {
@@ -87,6 +95,16 @@ impl View {
             moments: Moments::default(),
             notices: VecDeque::new(),
             noticed: 0,
+            said: VecDeque::new(),
+            words_state: None,
+        }
+    }
+
+    /// Takes in what was said.
+    pub fn say(&mut self, said: &Utterance) {
+        self.said.push_back(said.clone());
+        while self.said.len() > SAID {
+            self.said.pop_front();
         }
     }
 

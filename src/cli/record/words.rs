@@ -3,6 +3,9 @@
 use super::judge::Spoilt;
 use super::live::Notice;
 use super::watchdog::Trouble;
+use crate::cli::terminal;
+use crate::speech::Utterance;
+use crate::transcript::Role;
 
 /// A notice in words; `channels` are the device's, of therapist and client: none where each has a
 /// device.
@@ -115,4 +118,14 @@ fn of_trouble(trouble: &Trouble) -> String {
             minutes(count)
         ),
     }
+}
+
+/// `[12:41] Client: I did not sleep.`
+pub fn said(said: &Utterance) -> String {
+    let who = match said.channel {
+        0 => Role::Therapist,
+        _ => Role::Client,
+    };
+    let (at, words) = (terminal::clock(said.start), terminal::harmless(&said.text));
+    format!("[{at}] {}: {words}", who.label())
 }

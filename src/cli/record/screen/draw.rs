@@ -17,6 +17,8 @@ const BOTTOM: f32 = -60.0;
 /// From here on, in dB, two people are held apart well enough: the value at which `check` is
 /// content.
 const WELL_APART: f32 = 10.0;
+/// Most lines of words.
+const WORD_LINES: usize = 8;
 /// Columns of the names at the left.
 const NAME: usize = 12;
 
@@ -87,6 +89,7 @@ fn rows(view: &View, keys: &Keys, width: usize) -> Vec<Row> {
         rows.push(Row(7, fact("Clocks", clocks.clone(), false)));
     }
     rows.extend(bookmarks(view, keys));
+    rows.extend(words(view, keys, width));
     rows.extend(notices(view, width));
     rows.push(Row(8, Line::default()));
     rows.extend(prompt(view, keys, width));
@@ -264,6 +267,53 @@ fn bookmarks(view: &View, keys: &Keys) -> Vec<Row> {
                     false,
                 ),
             )
+        })
+        .collect()
+}
+
+/// What was said lately, the newest last and the last to be left out.
+fn words(view: &View, keys: &Keys, width: usize) -> Vec<Row> {
+    let Some(state) = view.words_state else {
+        return Vec::new();
+    };
+    if let Some(words) = state.words() {
+        return vec![Row(6, fact("Words", words.to_owned(), false))];
+    }
+    if keys.hidden {
+        return vec![Row(
+            6,
+            fact("Words", "hidden (h shows them)".to_owned(), false),
+        )];
+    }
+    let room = width.saturating_sub(NAME).max(10);
+    let mut lines: Vec<String> = view
+        .said
+        .iter()
+        .flat_map(|said| {
+            terminal::wrap(
+                &terminal::harmless(&crate::cli::record::words::said(said)),
+                room,
+            )
+        })
+        .collect();
+    lines.drain(..lines.len().saturating_sub(WORD_LINES));
+    if lines.is_empty() {
+        return vec![Row(
+            6,
+            fact(
+                "Words",
+                "a few seconds after they are said".to_owned(),
+                false,
+            ),
+        )];
+    }
+    let count = lines.len();
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(at, line)| {
+            let age = u8::try_from(count - at).unwrap_or(u8::MAX);
+            Row(5_u8.saturating_add(age), fact("Words", line, false))
         })
         .collect()
 }

@@ -1,0 +1,241 @@
+//! Words while the session is recorded, from a process of its own.
+//!
+//! The recording gives it sound and looks now and then at what came back; it never waits for it.
+//! Whatever becomes of it (it crashes, hangs, is killed, talks nonsense), the recording goes on and
+//! the words come after the session.
+
+pub mod child;
+mod pipe;
+
+use std::collections::VecDeque;
+use std::io::{BufReader, BufWriter, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::audio::to_i16;
+use crate::cli::Context;
+use crate::model::Installed;
+use crate::speech::{Heard, Utterance};
+use pipe::Message;
+
+/// Blocks of sound (a tenth of a second each) that may wait for the other process: half a minute.
+const WAITING: usize = 300;
+/// One window may take this long, in seconds: with more, words would fall behind the session.
+const SLOWEST: f64 = 6.0;
+/// For so long nothing may be heard of the other process at the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Utterances that wait to be shown; older ones are dropped.
+const MOST_SAID: usize = 100;
+/// Longest utterance that is shown, in bytes.
+const LONGEST_SAID: usize = 4_000;
+
+/// How the writing down is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The model is being loaded.
+    Starting,
+    /// Words come.
+    Writing,
+    /// It takes too long on this machine.
+    Slow,
+    /// It broke off.
+    Broken,
+}
+
+impl State {
+    /// What the person should know; none while words come.
+    #[must_use]
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            State::Starting => Some("getting ready"),
+            State::Writing => None,
+            State::Slow => Some("too slow here to show words now; they come after the session"),
+            State::Broken => Some("words will come after the session"),
+        }
+    }
+}
+
+/// The process that writes down, seen from the recording.
+pub struct Scribe {
+    child: Child,
+    sound: Option<SyncSender<Vec<i16>>>,
+    shared: Arc<Mutex<Shared>>,
+    installed: Installed,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: State,
+    said: VecDeque<Utterance>,
+    done: Option<f64>,
+    heard: Option<Box<Heard>>,
+    last_sign: Instant,
+}
+
+impl Scribe {
+    /// Begins the process, before the recording is shut in. None if it cannot be: the words then
+    /// come after the session. `forced`: on however slow a machine.
+    pub fn begin(installed: Installed, forced: bool, cx: &Context) -> Option<Scribe> {
+        let mut command = Command::new(std::env::current_exe().ok()?);
+        command
+            .arg("--models")
+            .arg(&cx.models_dir)
+            .args(["scribe", "--model", &installed.name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        // Ctrl-C at the terminal is for the recording.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().ok()?;
+        let shared = Arc::new(Mutex::new(Shared {
+            state: State::Starting,
+            said: VecDeque::new(),
+            done: None,
+            heard: None,
+            last_sign: Instant::now(),
+        }));
+        let (sound, blocks) = sync_channel(WAITING);
+        let (to, from) = (child.stdin.take()?, child.stdout.take()?);
+        let writer = std::thread::Builder::new().name("scribe-sound".to_owned());
+        writer.spawn(move || give(to, &blocks)).ok()?;
+        let reader = std::thread::Builder::new().name("scribe-words".to_owned());
+        let theirs = Arc::clone(&shared);
+        reader.spawn(move || listen(from, &theirs, forced)).ok()?;
+        Some(Scribe {
+            child,
+            sound: Some(sound),
+            shared,
+            installed,
+        })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives it sound: two channels at 16 kHz, interleaved. Never waits.
+    pub fn hear(&mut self, block: &[f32]) {
+        let Some(sound) = &self.sound else { return };
+        let samples: Vec<i16> = block.iter().copied().map(to_i16).collect();
+        let refused = matches!(
+            sound.try_send(samples),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_))
+        );
+        let state = self.shared().state;
+        if refused || matches!(state, State::Slow | State::Broken) {
+            self.give_up();
+        }
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared().state
+    }
+
+    /// What was said since the last look.
+    #[must_use]
+    pub fn said(&self) -> Vec<Utterance> {
+        self.shared().said.drain(..).collect()
+    }
+
+    /// The model that it writes with.
+    #[must_use]
+    pub fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    /// Ends the process.
+    fn give_up(&mut self) {
+        self.sound = None;
+        let mut shared = self.shared();
+        if !matches!(shared.state, State::Slow) {
+            shared.state = State::Broken;
+        }
+        drop(shared);
+        let _ = self.child.kill();
+    }
+
+    /// Tells it that the session is at its end, and waits for what it heard, with progress. None if
+    /// it broke off, or the person did not want to wait.
+    pub fn finish(mut self, cx: &Context) -> Option<Heard> {
+        // The end is a block without sound.
+        self.hear(&[]);
+        self.sound.take()?;
+        self.shared().last_sign = Instant::now();
+        let mut bar = cx.progress("Writing down the rest");
+        let heard = loop {
+            std::thread::sleep(Duration::from_millis(50));
+            let mut shared = self.shared();
+            if let Some(heard) = shared.heard.take() {
+                break Some(*heard);
+            }
+            let lost = shared.state == State::Broken || shared.last_sign.elapsed() > PATIENCE;
+            if lost || cx.cancel().load(Ordering::Relaxed) {
+                break None;
+            }
+            if let Some(done) = shared.done {
+                drop(shared);
+                bar.at(done);
+            }
+        };
+        bar.finish();
+        heard
+    }
+}
+
+impl Drop for Scribe {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends sound until there is no more; a process that hangs holds up this thread alone.
+fn give(to: ChildStdin, blocks: &Receiver<Vec<i16>>) {
+    let mut to = BufWriter::new(to);
+    for block in blocks {
+        if pipe::send_sound(&mut to, &block).is_err() || to.flush().is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes in what it says until it is gone.
+fn listen(from: ChildStdout, shared: &Mutex<Shared>, forced: bool) {
+    let mut from = BufReader::new(from);
+    loop {
+        let message = pipe::read(&mut from);
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.last_sign = Instant::now();
+        match message {
+            Ok(Message::Ready(seconds)) => {
+                let slow = !forced && !(seconds <= SLOWEST);
+                shared.state = if slow { State::Slow } else { State::Writing };
+            }
+            Ok(Message::Said(said)) => {
+                if said.text.len() <= LONGEST_SAID && said.channel < 2 && said.start.is_finite() {
+                    shared.said.push_back(said);
+                }
+                while shared.said.len() > MOST_SAID {
+                    shared.said.pop_front();
+                }
+            }
+            Ok(Message::Done(done)) => shared.done = Some(done.clamp(0.0, 1.0)),
+            Ok(Message::Heard(heard)) => {
+                shared.heard = Some(heard);
+                return;
+            }
+            Err(_) => {
+                if shared.state != State::Slow {
+                    shared.state = State::Broken;
+                }
+                return;
+            }
+        }
+    }
+}

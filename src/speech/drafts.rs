@@ -1,0 +1,213 @@
+//! From a window's words to a channel's: where in the session each was said, and whether it is the
+//! channel's own.
+
+use super::engine::WindowWord;
+use super::features::Features;
+use super::separation::Ownership;
+use super::suspect::{self, Evidence};
+use super::transcribe::Heard;
+use super::windows::Window;
+use super::{ChannelSpeech, Span, Word, voice};
+
+/// A word belongs to a channel if its own voice is heard in at least this share of it.
+const OWN_SHARE: f32 = 0.30;
+/// Whisper's word times are this vague, in seconds: look a little around the word.
+const VAGUE: f64 = 0.08;
+/// Nobody takes longer over a word, in seconds: what is longer holds a pause.
+const SLOWEST_WORD: f64 = 1.2;
+/// A word said in less, in seconds, was put in the wrong place by the alignment.
+const HASTY: f64 = 0.06;
+/// The last word before a pause is moved by at most this much, in seconds, to end with the voice.
+const END_REACH: f64 = 0.5;
+
+/// What a worker made of a window.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The window's words, in order.
+    pub words: Vec<WindowWord>,
+    /// The language it was decoded in, ISO 639-1.
+    pub language: Option<&'static str>,
+}
+
+/// The words of all channels while they come in.
+pub struct Drafts<'a> {
+    ownership: &'a Ownership,
+    channels: Vec<Draft>,
+    leaked: u32,
+    language: Option<String>,
+}
+
+/// The words of one channel while they come in.
+#[derive(Debug, Clone, Default)]
+struct Draft {
+    words: Vec<(Word, Evidence)>,
+}
+
+impl<'a> Drafts<'a> {
+    /// No words yet.
+    #[must_use]
+    pub fn new(ownership: &'a Ownership, channels: usize) -> Drafts<'a> {
+        Drafts {
+            ownership,
+            channels: vec![Draft::default(); channels],
+            leaked: 0,
+            language: None,
+        }
+    }
+
+    /// Takes in a window's words: those that are the channel's own.
+    pub fn add(&mut self, channel: usize, window: &Window, written: &Written) {
+        let words = &written.words;
+        if self.language.is_none() && !words.is_empty() {
+            self.language = written.language.map(str::to_owned);
+        }
+        let places = place(words, window, self.ownership.activity(channel));
+        let mut before = 0.0;
+        for (word, span) in words.iter().zip(places) {
+            // Within a window words stay in the order in which they were said.
+            let start = span.start.max(before);
+            let span = Span {
+                start,
+                end: span.end.max(start),
+            };
+            let around = Span {
+                start: span.start - VAGUE,
+                end: span.end + VAGUE,
+            };
+            let voice = self.ownership.share(channel, around);
+            let leaked =
+                voice < OWN_SHARE && self.ownership.others_share(channel, around) > OWN_SHARE;
+            if leaked {
+                self.leaked += 1;
+                continue;
+            }
+            before = start;
+            let said = Word {
+                text: word.text.clone(),
+                start: span.start,
+                end: span.end,
+                probability: word.probability,
+                suspect: false,
+            };
+            let evidence = Evidence {
+                voice,
+                certain: word.voice,
+                no_speech: word.no_speech,
+            };
+            self.channels[channel].words.push((said, evidence));
+        }
+    }
+
+    /// What was heard in the session, `duration` seconds long.
+    #[must_use]
+    pub fn finish(self, features: &Features, duration: f64) -> Heard {
+        let ownership = self.ownership;
+        let channels = self
+            .channels
+            .into_iter()
+            .enumerate()
+            .map(|(index, draft)| {
+                let (words, own) = draft.finish();
+                ChannelSpeech {
+                    voices: voice::of_words(features, ownership, index, &words),
+                    wordless: voice::wordless(features, ownership, index, &words),
+                    activity: ownership.activity(index).to_vec(),
+                    words,
+                    own,
+                }
+            })
+            .collect();
+        Heard {
+            channels,
+            separation: ownership.report(self.leaked),
+            language: self.language.unwrap_or_else(|| "en".to_owned()),
+            duration,
+        }
+    }
+}
+
+impl Draft {
+    /// The words in order, suspect ones marked, and by word how much of the sound was own voice.
+    fn finish(mut self) -> (Vec<Word>, Vec<f32>) {
+        // Stable: windows that were written down later may lie between earlier ones.
+        self.words.sort_by(|a, b| a.0.start.total_cmp(&b.0.start));
+        let (mut words, evidence): (Vec<Word>, Vec<Evidence>) = self.words.into_iter().unzip();
+        suspect::mark(&mut words, &evidence);
+        (words, evidence.iter().map(|word| word.voice).collect())
+    }
+}
+
+/// Session times of a window's words.
+///
+/// A word lies in the piece that its end lies in, begins where own voice begins there, and not
+/// before the word before it ended. A window that is transcribed has at least one piece.
+fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::with_capacity(words.len());
+    let mut pieces: Vec<usize> = Vec::with_capacity(words.len());
+    for word in words {
+        // A hair before the end: an end on a seam belongs to what was said before it.
+        let inside = word.end - ((word.end - word.start) / 2.0).min(0.05);
+        let index = window.piece_at(inside);
+        let piece = window.pieces[index];
+        let shift = piece.span.start - piece.at;
+        let end = (word.end + shift).clamp(piece.span.start, piece.span.end);
+        let earliest = (word.start + shift).max(end - SLOWEST_WORD);
+        spans.push(Span {
+            start: onset(activity, end)
+                .max(earliest)
+                .clamp(piece.span.start, end),
+            end,
+        });
+        pieces.push(index);
+    }
+    carry_over(words, window, &mut spans, &mut pieces);
+    last_ends(&mut spans, activity);
+    spans
+}
+
+/// Ends the last word of each stretch of own voice where the voice ends: the alignment is vague
+/// about where sound gives way to silence.
+fn last_ends(spans: &mut [Span], activity: &[Span]) {
+    for at in 0..spans.len() {
+        let word = spans[at];
+        let begun = activity.partition_point(|voice| voice.start <= word.start);
+        let Some(voice) = activity[..begun].last() else {
+            continue;
+        };
+        let last = spans.get(at + 1).is_none_or(|next| next.start >= voice.end);
+        if last && (word.end - voice.end).abs() < END_REACH {
+            spans[at] = Span {
+                start: word.start.min(voice.end),
+                end: voice.end,
+            };
+        }
+    }
+}
+
+/// Where the stretch of own voice that holds (or last held) a moment began.
+fn onset(activity: &[Span], moment: f64) -> f64 {
+    let at = activity.partition_point(|span| span.start < moment);
+    activity[..at].last().map_or(0.0, |span| span.start)
+}
+
+/// Moves a word over the seam where its time says it was said in no time at all, right before a
+/// pause, while the next piece has room for it: the alignment holds on to the last sound before a
+/// pause for too long.
+fn carry_over(words: &[WindowWord], window: &Window, spans: &mut [Span], pieces: &mut [usize]) {
+    for at in (0..spans.len().saturating_sub(1)).rev() {
+        let next = spans[at + 1];
+        if pieces[at] >= pieces[at + 1] || spans[at].end - spans[at].start > HASTY {
+            continue;
+        }
+        // Ends a sentence: it stands where it stands.
+        if words[at].text.ends_with(['.', '?', '!']) {
+            continue;
+        }
+        let begin = window.pieces[pieces[at + 1]].span.start;
+        if next.end - begin.max(next.start - SLOWEST_WORD) > 3.0 * HASTY {
+            let end = next.start.max(begin);
+            spans[at] = Span { start: end, end };
+            pieces[at] = pieces[at + 1];
+        }
+    }
+}

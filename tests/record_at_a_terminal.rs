@@ -11,6 +11,7 @@ use std::time::Duration;
 use age::secrecy::SecretString;
 use common::desk::{self, Desk};
 use common::pulse::Pulse;
+use common::sound;
 use common::tmux::Tmux;
 use undertone::audio::Frames;
 use undertone::audio::flac::Decoder;
@@ -25,19 +26,10 @@ fn stretch(desk: &Desk, from: f64, to: f64) -> std::path::PathBuf {
     let mut samples = Vec::new();
     let at = |seconds: f64| (seconds * RATE as f64) as usize * 2;
     while samples.len() < at(to) && decoder.read(&mut samples, RATE).unwrap() > 0 {}
-    let path = desk.path(&format!("{from}.wav"));
-    let spec = hound::WavSpec {
-        channels: 2,
-        sample_rate: RATE as u32,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
-    for sample in &samples[at(from)..at(to)] {
-        writer.write_sample((sample * 32_767.0) as i16).unwrap();
-    }
-    writer.finalize().unwrap();
-    path
+    let frames = samples[at(from)..at(to)]
+        .chunks_exact(2)
+        .map(|frame| [frame[0], frame[1]]);
+    sound::wav(desk.path(&format!("{from}.wav")), RATE as u32, frames)
 }
 
 /// Starts `undertone record` in a terminal; what follows it tells how it ended and what the

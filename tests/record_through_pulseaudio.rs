@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use age::secrecy::SecretString;
 use common::desk::{self, Desk};
 use common::pulse::Pulse;
+use common::sound;
 use undertone::audio::Frames;
 use undertone::audio::flac::Decoder;
 use undertone::vault::{State, Vault};
@@ -23,19 +24,8 @@ fn excerpt(desk: &Desk, seconds: usize) -> std::path::PathBuf {
     let mut samples = Vec::new();
     while samples.len() < 32_000 * seconds && decoder.read(&mut samples, 16_000).unwrap() > 0 {}
     samples.truncate(32_000 * seconds);
-    let path = desk.path("played.wav");
-    let spec = hound::WavSpec {
-        channels: 2,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
-    for sample in samples {
-        writer.write_sample((sample * 32_767.0) as i16).unwrap();
-    }
-    writer.finalize().unwrap();
-    path
+    let frames = samples.chunks_exact(2).map(|frame| [frame[0], frame[1]]);
+    sound::wav(desk.path("played.wav"), 16_000, frames)
 }
 
 /// Starts recording and waits until it says that it does.

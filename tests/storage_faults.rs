@@ -11,6 +11,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,27 +80,28 @@ fn new_vault(root: &Path) {
     Vault::create(root, new).unwrap();
 }
 
-/// Records the sound as `undertone record` does, and says how far it is in `frames`.
-fn record(root: &Path, watcher: Arc<dyn Watcher>, sound: &[i16], frames: &AtomicU64) -> Result<()> {
-    let vault = Vault::open_watched(root, watcher)?;
+fn beginning() -> Beginning {
     let channel = |channel, role| ChannelInfo {
         channel,
         role,
         device: None,
     };
-    let session = vault.begin(
-        id(),
-        Beginning {
-            created: now(),
-            origin: Origin::Recorded,
-            title: Some(TITLE.into()),
-            client_code: Some(CODE.into()),
-            sample_rate: RATE as u32,
-            channels: vec![channel(0, Role::Therapist), channel(1, Role::Client)],
-            consent: None,
-            tool: "test".into(),
-        },
-    )?;
+    Beginning {
+        created: now(),
+        origin: Origin::Recorded,
+        title: Some(TITLE.into()),
+        client_code: Some(CODE.into()),
+        sample_rate: RATE as u32,
+        channels: vec![channel(0, Role::Therapist), channel(1, Role::Client)],
+        consent: None,
+        tool: "test".into(),
+    }
+}
+
+/// Records the sound as `undertone record` does, and says how far it is in `frames`.
+fn record(root: &Path, watcher: Arc<dyn Watcher>, sound: &[i16], frames: &AtomicU64) -> Result<()> {
+    let vault = Vault::open_watched(root, watcher)?;
+    let session = vault.begin(id(), beginning())?;
     let mut encoder = Encoder::new(session.stream("audio.flac")?, RATE as u32, 2)?;
     for (tenth, block) in sound.chunks(RATE / 10 * 2).enumerate() {
         let written = encoder.write(block);
@@ -349,6 +351,35 @@ fn a_disk_full_at_any_write_loses_no_more_than_the_last_seconds() {
         }
     }
     told(&table);
+}
+
+#[test]
+fn what_waits_is_not_kept_without_what_lies_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("vault");
+    new_vault(&root);
+    let mut disk = Disk::of(&root);
+    let log = Arc::new(Log::default());
+    let vault = Vault::open_watched(&root, log.clone()).unwrap();
+    let session = vault.begin(id(), beginning()).unwrap();
+    let mut stream = session.stream("audio.flac").unwrap();
+    let bytes: Vec<u8> = (0..150_000_u32).map(|i| (i % 251) as u8).collect();
+    // Two whole blocks and a part of one, none of it synced.
+    stream.write_all(&bytes).unwrap();
+    stream.keep_tail().unwrap();
+    for (_, done) in log.acts() {
+        disk.act(&done);
+    }
+    let left = tempfile::tempdir().unwrap();
+    disk.cut(None, CUTS[0], &root, left.path());
+    let unlocked = Vault::open(left.path())
+        .unwrap()
+        .unlock(&passphrase())
+        .unwrap();
+    unlocked.recover(&id(), now()).unwrap();
+    let kept = unlocked.session(&id()).unwrap();
+    let kept = kept.read("audio.flac", 1 << 20).unwrap();
+    assert!(kept[..] == bytes[..], "{} bytes are left", kept.len());
 }
 
 #[test]

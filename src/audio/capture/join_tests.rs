@@ -47,11 +47,11 @@ impl Simulated {
         (self.state >> 40) as f64 / f64::from(1 << 24)
     }
 
-    /// Gives what is due by `now`; leaves out what `deaf` says is lost.
+    /// Gives what is due by `now`.
     fn run(&mut self, device: usize, joint: &mut Joint, now: f64, heard: &mut u64) {
         while self.next <= now {
             let heard_until = self.next - self.start - self.latency;
-            let until = (heard_until.max(0.0) * self.real) as u64;
+            let until = ((heard_until.max(0.0) * self.real) as u64).max(self.given);
             let samples: Vec<f32> = (self.given..until)
                 .map(|i| sound(self.start + i as f64 / self.real))
                 .collect();
@@ -125,7 +125,8 @@ fn run(joint: &mut Joint, devices: &mut [Simulated; 2], from: f64, to: f64) -> O
                     // The first device's way of handing on is the measure for both.
                     off + devices[channel].latency
                 });
-                found.apart = found.apart.max((a - b).abs());
+                let apart = (a - b).rem_euclid(period);
+                found.apart = found.apart.max(apart.min(period - apart));
                 found.off = found.off.max(a.abs()).max(b.abs());
                 for frame in part.chunks_exact(2) {
                     if let [older, last] = before[..] {
@@ -174,6 +175,58 @@ fn clocks_200_parts_in_a_million_apart_stay_together_for_an_hour() {
     assert!((joint.ppm(1).unwrap() + 100.0).abs() < 10.0);
     let began = joint.offset(1).unwrap() - joint.offset(0).unwrap();
     assert!((began - 0.37).abs() < 0.005, "{began}");
+}
+
+#[test]
+fn sound_that_a_device_lost_is_silence_and_what_follows_is_in_its_place() {
+    let rate = 8_000;
+    let mut joint = Joint::new([rate, rate], rate).unwrap();
+    let mut devices = [
+        Simulated::new(rate, 20.0, 0.0, 0.0, 0.01, 3),
+        Simulated::new(rate, -90.0, 0.1, 0.0, 0.01, 4),
+    ];
+    run(&mut joint, &mut devices, 0.0, 60.0);
+    assert_eq!(joint.silences(), []);
+    // Its frames are those of later moments from here on.
+    devices[1].start += 0.2;
+    run(&mut joint, &mut devices, 60.0, 64.0);
+    let found = run(&mut joint, &mut devices, 64.0, 90.0);
+    assert!(found.apart < 0.002, "{} s apart", found.apart);
+    let [silence] = joint.silences() else {
+        panic!("{:?}", joint.silences());
+    };
+    let seconds = silence.frames.unwrap() as f64 / f64::from(rate);
+    assert_eq!(silence.device, 1);
+    assert!((0.19..0.25).contains(&seconds), "{seconds} s");
+}
+
+#[test]
+fn a_device_that_stops_becomes_silence_and_comes_back_in_its_place() {
+    let rate = 8_000;
+    let mut joint = Joint::new([rate, rate], rate).unwrap();
+    let mut devices = [
+        Simulated::new(rate, 20.0, 0.0, 0.0, 0.01, 5),
+        Simulated::new(rate, -90.0, 0.1, 0.0, 0.01, 6),
+    ];
+    run(&mut joint, &mut devices, 0.0, 30.0);
+    // Nothing for ten seconds, and what was said meanwhile is lost.
+    let [mine, theirs] = &mut devices;
+    let (mut out, mut heard, mut now) = (Vec::new(), 0, 30.0);
+    while now < 40.0 {
+        now += 0.01;
+        mine.run(0, &mut joint, now, &mut heard);
+        joint.poll(now, &mut out).unwrap();
+    }
+    assert!(joint.resting(1) && !joint.resting(0));
+    theirs.start += 10.0;
+    theirs.next = 40.0;
+    run(&mut joint, &mut devices, 40.0, 44.0);
+    let found = run(&mut joint, &mut devices, 44.0, 60.0);
+    assert!(found.apart < 0.002, "{} s apart", found.apart);
+    assert!(!joint.resting(1));
+    let frames: u64 = joint.silences().iter().filter_map(|s| s.frames).sum();
+    let seconds = frames as f64 / f64::from(rate);
+    assert!((9.0..13.0).contains(&seconds), "{:?}", joint.silences());
 }
 
 #[test]

@@ -521,7 +521,8 @@ pub fn check_channels(spec: Spec, therapist: u16, client: u16) -> Result<()> {
             "This device has one channel. Therapist and client are told apart by their channel, \
              so a device with two microphones is needed.",
         )
-        .hint("Choose one with two channels: undertone devices"));
+        .hint("Choose one with two channels: undertone devices")
+        .hint("Or a device each: undertone record --therapist-device ID --client-device ID"));
     }
     if therapist == client {
         return Err(Error::new(

@@ -16,6 +16,8 @@ const NEARLY_OVER: Duration = Duration::from_secs(5 * 60);
 /// The device's clock may be off by this much, in seconds, before it is told: an hour at 270 parts
 /// in a million, which a bad crystal is.
 const DRIFT: f64 = 1.0;
+/// It must be off for so long: a sound server that was held up catches up again.
+const DRIFT_LASTS: Duration = Duration::from_millis(1_500);
 /// Before this much was recorded no clock is compared: devices begin with a burst.
 const SETTLED: Duration = Duration::from_secs(5);
 /// A sleep of the machine shorter than this is none.
@@ -91,6 +93,8 @@ pub struct Watchdog {
     /// Seconds by which sound was behind the clock when it was last all right.
     behind: Option<f64>,
     drifted: bool,
+    /// Since when the clock is off.
+    adrift: Option<Duration>,
     slept: Duration,
     disk_low: bool,
     unspoken: bool,
@@ -108,6 +112,7 @@ impl Watchdog {
             place: Place::Unknown,
             behind: None,
             drifted: false,
+            adrift: None,
             slept: Duration::ZERO,
             disk_low: false,
             unspoken: false,
@@ -208,7 +213,11 @@ impl Watchdog {
         let drift = behind - *self.behind.get_or_insert(behind);
         if drift.abs() < DRIFT {
             self.drifted = false;
-        } else if !self.drifted {
+            self.adrift = None;
+            return;
+        }
+        let since = *self.adrift.get_or_insert(seen.awake);
+        if !self.drifted && seen.awake.saturating_sub(since) >= DRIFT_LASTS {
             self.drifted = true;
             news.push(Trouble::Drift((drift * 1000.0).round() as i64));
         }
@@ -285,6 +294,19 @@ mod tests {
         assert_eq!(look(3.0, Place::Unknown), []);
         assert_eq!(look(4.0, other()), []);
         assert_eq!(look(5.0, Place::Same), [Trouble::MovedBack]);
+    }
+
+    #[test]
+    fn a_server_that_is_late_for_a_moment_is_no_drift() {
+        let mut dog = watchdog();
+        for tenth in 0..600_u32 {
+            let mut seen = at(f64::from(tenth) / 10.0);
+            // It hands on nothing for 1.2 s and then all at once.
+            if (300..312).contains(&tenth) {
+                seen.given = 30.0;
+            }
+            assert_eq!(dog.look(&seen), [], "at {tenth}");
+        }
     }
 
     #[test]

@@ -419,6 +419,17 @@ mod tests {
     }
 
     #[test]
+    fn two_devices_show_their_clocks_and_which_of_them_is_gone() {
+        let mut view = busy();
+        view.clocks = Some("+12 ppm, -180 ppm; offset 500 ms, 0.2 ms left".to_owned());
+        view.away = [false, true];
+        let text = shown(&view, &Keys::default(), 80, 24).join("\n");
+        assert!(text.contains("Clocks      +12 ppm, -180 ppm; offset 500 ms, 0.2 ms left"));
+        // The line is wrapped.
+        assert!(text.contains("Recording the therapist alone."), "{text}");
+    }
+
+    #[test]
     fn off_the_record_is_told_on_every_size_of_screen() {
         let mut view = busy();
         view.moments.pause(3_700.0);

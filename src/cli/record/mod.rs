@@ -280,6 +280,9 @@ fn write_down(
     // What ended the recording has been done; a further signal ends the waiting.
     signals::hold();
     cx.cancel().store(false, Ordering::Relaxed);
+    if scribe.state() == scribe::State::Writing {
+        cx.say("Writing down what is left. Ctrl-C leaves it for later.");
+    }
     let heard = scribe.finish(cx);
     cx.cancel().store(true, Ordering::Relaxed);
     signals::release();

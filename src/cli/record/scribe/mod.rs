@@ -26,7 +26,7 @@ const WAITING: usize = 300;
 /// One window may take this long, in seconds: with more, words would fall behind the session.
 const SLOWEST: f64 = 6.0;
 /// For so long nothing may be heard of the other process at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Utterances that wait to be shown; older ones are dropped.
 const MOST_SAID: usize = 100;
 /// Longest utterance that is shown, in bytes.

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use age::secrecy::SecretString;
 use common::desk::{self, Desk};
 use common::microphone::Microphone;
+use common::process;
 use common::pulse::Pulse;
 use common::recorder::Recorder;
 use common::sound;
 use common::tmux::Tmux;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use undertone::audio::Frames;
 use undertone::audio::flac::Decoder;
 use undertone::vault::{State, Vault};
@@ -103,8 +104,12 @@ impl Cell {
     }
 
     fn record(&self) -> Recorder {
+        self.record_with(&[])
+    }
+
+    fn record_with(&self, more: &[&str]) -> Recorder {
         let flags = ["--title", TITLE, "--client-code", CODE, "--patience", "0"];
-        Recorder::start(&self.desk, &self.pulse, &flags)
+        Recorder::start(&self.desk, &self.pulse, &[&flags, more].concat())
     }
 
     /// Looks at what is left, recovers it, and searches the disk before and after.
@@ -381,6 +386,69 @@ fn killed_off_the_record() -> Outcome {
     outcome
 }
 
+const WORDS: [&str; 3] = ["--words", "--model", "tiny.en"];
+
+/// The process that writes down for a recording.
+fn transcriber(recorder: &Recorder) -> Pid {
+    let parent = i32::try_from(recorder.child.id()).unwrap();
+    process::child_of(parent).expect("a process that writes down")
+}
+
+/// Something is done to the process that writes down; the recording goes on and is ended well.
+fn transcriber_suffers(name: &'static str, what: impl Fn(Pid) -> bool) -> Option<Outcome> {
+    let cell = Cell::new(name);
+    let mut recorder = cell.record_with(&WORDS);
+    wait_until(recorder.begun, 5.0);
+    if !what(transcriber(&recorder)) {
+        return None;
+    }
+    wait_until(recorder.begun, 10.0);
+    recorder.signal(Signal::INT);
+    let recorded = since(recorder.begun);
+    // Nobody waits a minute for words that do not come.
+    if !recorder.ends_within(Duration::from_secs(8)) {
+        recorder.signal(Signal::INT);
+    }
+    let (status, _, said) = recorder.end();
+    assert!(status.success(), "{name}: {said}");
+    assert!(
+        said.contains("Next: undertone transcribe"),
+        "{name}: {said}"
+    );
+    Some(cell.look(recorded, &[State::Complete]))
+}
+
+/// As a process that may not be looked into lets only root do: noise between the sound.
+fn feed_garbage(transcriber: Pid) -> bool {
+    let pipe = format!("/proc/{}/fd/0", transcriber.as_raw_nonzero());
+    let Ok(mut pipe) = std::fs::OpenOptions::new().write(true).open(pipe) else {
+        return false;
+    };
+    let noise: Vec<u8> = (0..20_000u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    // It may end in the middle of it.
+    let _ = std::io::Write::write_all(&mut pipe, &noise);
+    true
+}
+
+/// The recorder is killed: the process that writes down for it does not stay behind.
+fn killed_with_words(after: f64) -> Outcome {
+    let cell = Cell::new("kill -9 with live words");
+    let mut recorder = cell.record_with(&WORDS);
+    let scribe = transcriber(&recorder);
+    wait_until(recorder.begun, after);
+    recorder.child.kill().unwrap();
+    let recorded = since(recorder.begun);
+    recorder.child.wait().unwrap();
+    let killed = Instant::now();
+    while process::lives(scribe) {
+        assert!(since(killed) < 20.0, "the transcriber stayed behind");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    cell.look(recorded, &[State::Interrupted])
+}
+
 /// How often to kill at random moments.
 fn times() -> usize {
     std::env::var("UNDERTONE_CRASHES")
@@ -410,6 +478,17 @@ fn slow_however_a_recording_ends_it_is_kept_but_for_its_last_seconds() {
     all.push(sound_ends("source unloaded", |pulse| {
         pulse.pactl(&["unload-module", "module-null-sink"]);
     }));
+    all.push(killed_with_words(8.0));
+    let signal = |signal| move |scribe| kill_process(scribe, signal).is_ok();
+    let suffered = [
+        transcriber_suffers("transcriber kill -9", signal(Signal::KILL)),
+        transcriber_suffers("transcriber stopped", signal(Signal::STOP)),
+        transcriber_suffers("transcriber fed garbage", feed_garbage),
+    ];
+    if suffered[2].is_none() {
+        println!("transcriber fed garbage: NOT RUN, its pipe is opened by root only");
+    }
+    all.extend(suffered.into_iter().flatten());
     all.push(no_more_room());
     match disk_full() {
         Some(outcome) => all.push(outcome),

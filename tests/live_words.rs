@@ -1,17 +1,20 @@
-//! Words while the session is recorded: they appear, what is said off the record is not among them,
-//! and whatever becomes of the process that writes them down, the recording is whole.
+//! Words while the session is recorded, from the real model on a private sound server: they appear,
+//! the pause leaves none, and whatever becomes of the process that writes them, the recording is
+//! whole.
 
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use age::secrecy::SecretString;
 use common::desk::{self, Desk};
+use common::process;
 use common::pulse::Pulse;
 use common::recorder::Recorder;
 use common::sound;
@@ -19,65 +22,216 @@ use common::tmux::Tmux;
 use rustix::process::{Pid, Signal, kill_process};
 use undertone::audio::Frames;
 use undertone::audio::flac::Decoder;
+use undertone::vault::{State, Vault};
 
 const RATE: usize = 16_000;
+const TINY: [&str; 3] = ["--words", "--model", "tiny.en"];
+/// What the screen says when the words stay away.
+const LATER: &str = "words will come after the session";
 
-/// The bundled session between two moments, in seconds, as a WAV file.
-fn stretch(desk: &Desk, from: f64, to: f64) -> PathBuf {
-    let file = std::fs::File::open(desk::session()).unwrap();
-    let mut decoder = Decoder::new(file).unwrap();
+/// A stretch of the bundled session, in seconds, as a WAV file.
+fn stretch(folder: &Path, from: f64, to: f64) -> PathBuf {
+    let mut decoder = Decoder::new(std::fs::File::open(desk::session()).unwrap()).unwrap();
     let mut samples = Vec::new();
     let at = |seconds: f64| (seconds * RATE as f64) as usize * 2;
     while samples.len() < at(to) && decoder.read(&mut samples, RATE).unwrap() > 0 {}
-    let frames = samples[at(from)..at(to)]
-        .chunks_exact(2)
-        .map(|frame| [frame[0], frame[1]]);
-    sound::wav(desk.path(&format!("{from}.wav")), RATE as u32, frames)
+    let frames = samples[at(from)..at(to)].chunks_exact(2);
+    let path = folder.join(format!("{from}.wav"));
+    sound::wav(path, RATE as u32, frames.map(|frame| [frame[0], frame[1]]))
 }
 
-fn play(pulse: &Pulse, file: &std::path::Path) {
-    assert!(
-        pulse
-            .command("paplay")
-            .arg(file)
-            .status()
-            .unwrap()
-            .success()
-    );
+fn play(pulse: &Pulse, file: &Path) {
+    let played = pulse.command("paplay").arg(file).status();
+    assert!(played.expect("paplay: install pulseaudio-utils").success());
 }
 
-/// The process that writes down, of a running recording.
-fn scribe(recorder: &Recorder) -> Pid {
-    let id = recorder.child.id();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(10) {
-        for task in std::fs::read_dir(format!("/proc/{id}/task")).unwrap() {
-            let children = std::fs::read_to_string(task.unwrap().path().join("children"));
-            if let Some(child) = children.unwrap_or_default().split_whitespace().next() {
-                return Pid::from_raw(child.parse().unwrap()).unwrap();
-            }
-        }
-        std::thread::sleep(Duration::from_millis(20));
+/// The newest session's length and whether it has a transcript; it must be complete and whole.
+fn newest(desk: &Desk) -> (f64, bool) {
+    let vault = Vault::open(&desk.vault()).unwrap();
+    let id = vault.find("last").unwrap();
+    assert_eq!(vault.entry(&id).unwrap().state, State::Complete);
+    let unlocked = vault
+        .unlock(&SecretString::from(desk::PASSPHRASE.to_owned()))
+        .unwrap();
+    assert!(unlocked.check(&id).unwrap().sound());
+    let session = unlocked.session(&id).unwrap();
+    let (manifest, samples) = sound::newest(desk);
+    let kept = samples.len() as f64 / 2.0 / RATE as f64;
+    assert!((manifest.duration_s.unwrap() - kept).abs() < 0.01);
+    assert!(manifest.gaps.is_empty(), "{:?}", manifest.gaps);
+    assert_eq!(manifest.model.is_some(), session.has("transcript.json"));
+    (kept, session.has("transcript.json"))
+}
+
+/// Records, does something to the process that writes down, goes on for a while and ends.
+fn disturbed(disturb: impl Fn(Pid), wait: bool) -> String {
+    let desk = Desk::new();
+    let pulse = Pulse::start(48_000);
+    let folder = tempfile::tempdir().unwrap();
+    let part = stretch(folder.path(), 0.5, 14.5);
+    let mut recorder = Recorder::start(&desk, &pulse, &TINY);
+    let begun = recorder.begun;
+    let mut player = pulse.command("paplay").arg(&part).spawn().unwrap();
+    recorder.until("Therapist:");
+    let scribe = process::child_of(i32::try_from(recorder.child.id()).unwrap())
+        .expect("a process that writes down");
+    disturb(scribe);
+    if wait {
+        recorder.until(LATER);
     }
-    panic!("nobody writes down");
-}
-
-fn transcript(desk: &Desk) -> serde_json::Value {
-    serde_json::from_str(&desk.done(&["export", "last", "--format", "json"])).unwrap()
+    assert!(player.wait().unwrap().success());
+    recorder.signal(Signal::INT);
+    let recorded = begun.elapsed().as_secs_f64();
+    // Waiting for words that do not come is ended as the recording was.
+    if !recorder.ends_within(Duration::from_secs(8)) {
+        recorder.signal(Signal::INT);
+    }
+    let (status, _, said) = recorder.end();
+    assert!(status.success(), "{status}: {said}");
+    assert!(said.contains("Next: undertone transcribe"), "{said}");
+    let (kept, written) = newest(&desk);
+    assert!(!written);
+    assert!(recorded - kept < 1.0, "{kept} s of {recorded} s are kept");
+    desk.holds_none_of(&[b"listening", b"AGE-SECRET-KEY-"]);
+    desk.done(&["transcribe", "last", "--model", "tiny.en"]);
+    let text = desk.done(&["export", "last", "--format", "json"]);
+    let transcript = serde_json::from_str(&text).unwrap();
+    assert!(!desk::heard(&transcript, "therapist").is_empty());
+    said
 }
 
 #[test]
-fn words_appear_and_not_one_from_the_pause_is_kept() {
+#[ignore = "slow: a recording, and a speech model"]
+fn slow_the_process_that_writes_down_is_killed_and_the_recording_goes_on() {
+    disturbed(|scribe| kill_process(scribe, Signal::KILL).unwrap(), true);
+}
+
+#[test]
+#[ignore = "slow: a recording, and a speech model"]
+fn slow_the_process_that_writes_down_hangs_and_the_recording_goes_on_and_ends() {
+    disturbed(|scribe| kill_process(scribe, Signal::STOP).unwrap(), false);
+}
+
+/// A message as the process that writes down sends it.
+fn message(json: &serde_json::Value) -> Vec<u8> {
+    let text = json.to_string().into_bytes();
+    let length = u32::try_from(text.len()).unwrap().to_le_bytes();
+    [length.to_vec(), text].concat()
+}
+
+/// Everything that was heard in a session of so many seconds, with one word.
+fn everything(seconds: f64, text: &str) -> serde_json::Value {
+    let word = serde_json::json!(
+        {"text": text, "start": -1e300, "end": 1e300, "probability": 7.0, "suspect": false}
+    );
+    let channel = serde_json::json!({
+        "words": [word], "own": [], "voices": [], "wordless": [],
+        "activity": [{"start": 1e300, "end": -1e300}],
+    });
+    serde_json::json!({"heard": {
+        "channels": [channel, channel, channel],
+        "separation": {"channels": [], "margin_db": 0.0, "leaked_words": 4_294_967_295u32},
+        "language": "en", "duration": seconds,
+    }})
+}
+
+/// Records with something else in the place of the process that writes down: what is started is the
+/// running program's own file, which is another by then. Returns the screen at the end.
+fn deceived(talk: &[u8], then: &str) -> String {
     let desk = Desk::new();
     let pulse = Pulse::start(48_000);
-    let before = stretch(&desk, 0.0, 15.0);
-    // "… the breathing exercise you gave me feels pointless."
-    let paused = stretch(&desk, 17.5, 27.0);
-    let after = stretch(&desk, 66.0, 70.5);
-    let program = env!("CARGO_BIN_EXE_undertone");
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("undertone");
+    std::fs::copy(env!("CARGO_BIN_EXE_undertone"), &program).unwrap();
     let script = format!(
-        "trap : INT; {program} record --device pulseaudio:room.monitor --consent verbal \
-         --agreed all --words --model tiny.en; echo \"ended with $?\"; sleep 600"
+        "trap : INT; {} record --device pulseaudio:room.monitor --plain {}; \
+         echo \"ended with $?\"; sleep 600",
+        program.display(),
+        TINY.join(" ")
+    );
+    let environment = |tmux: &str| -> Command {
+        let mut command = pulse.command(tmux);
+        desk.prepare(&mut command);
+        command
+    };
+    let terminal = Tmux::start(pulse.dir(), &environment, (100, 50), &script);
+    terminal.until("[w]ritten, [v]erbal");
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(folder.path().join("talk"), talk).unwrap();
+    // So the kernel names the file of a running program that was removed.
+    let other = folder.path().join("undertone (deleted)");
+    let words = format!(
+        "#!/bin/sh\ncat '{}/talk'\n{then}\n",
+        folder.path().display()
+    );
+    std::fs::write(&other, words).unwrap();
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o700)).unwrap();
+    terminal.press(&["v", "Enter"]);
+    for question in ["written down", "analysed", "handed on", "how many days"] {
+        terminal.until(question);
+        terminal.press(&["Enter"]);
+    }
+    terminal.until("Recording from");
+    let begun = Instant::now();
+    std::thread::sleep(Duration::from_secs(4));
+    terminal.press(&["q", "Enter"]);
+    let recorded = begun.elapsed().as_secs_f64();
+    let asked = Instant::now();
+    while !terminal.screen().contains("ended with") && asked.elapsed() < Duration::from_secs(8) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    if !terminal.screen().contains("ended with") {
+        terminal.press(&["C-c"]);
+    }
+    let screen = terminal.until("ended with");
+    assert!(screen.contains("ended with 0"), "{screen}");
+    let (kept, written) = newest(&desk);
+    assert!(!written, "lies were sealed: {screen}");
+    assert!(kept > 3.5 && kept <= recorded + 1.5, "{kept}, {recorded}");
+    screen
+}
+
+#[test]
+#[ignore = "slow: five recordings"]
+fn slow_whatever_the_process_that_writes_down_says_the_recording_is_whole() {
+    let ready = message(&serde_json::json!({"ready": 0.5}));
+    let noise: Vec<u8> = (0..300_000u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let screen = deceived(&noise, "sleep 60");
+    assert!(screen.contains(LATER), "{screen}");
+    // Ends at once, and reads nothing.
+    let screen = deceived(&ready, "exit 3");
+    assert!(screen.contains(LATER), "{screen}");
+    // Announces more than any session says.
+    let screen = deceived(&u32::MAX.to_le_bytes(), "sleep 60");
+    assert!(screen.contains(LATER), "{screen}");
+    // Tries to take the terminal over.
+    let evil = serde_json::json!({"said": {"channel": 1, "start": 1.0,
+        "text": "harm\u{1b}[2J\u{1b}]0;taken\u{7}less\r\n\u{202e}turned"}});
+    let talk = [ready.clone(), message(&evil).repeat(5)].concat();
+    let screen = deceived(&talk, "cat >/dev/null; sleep 60");
+    assert!(screen.contains("Client: harm"), "{screen}");
+    assert!(screen.contains("Recording from"), "the screen was cleared");
+    // A transcript of another session: days long.
+    let talk = [ready, message(&everything(900_000.0, "never said"))].concat();
+    let screen = deceived(&talk, "cat >/dev/null; sleep 60");
+    assert!(!screen.contains("Written down"), "{screen}");
+}
+
+#[test]
+#[ignore = "slow: two minutes, and a speech model"]
+fn slow_words_appear_and_not_one_from_the_pause_is_in_the_transcript_sealed_at_the_end() {
+    let desk = Desk::new();
+    let pulse = Pulse::start(48_000);
+    let folder = tempfile::tempdir().unwrap();
+    let parts =
+        [(0.5, 14.5), (17.5, 31.5), (48.2, 66.5)].map(|(a, b)| stretch(folder.path(), a, b));
+    let script = format!(
+        "trap : INT; {} record --device pulseaudio:room.monitor --consent verbal --agreed all {}; \
+         echo \"ended with $?\"; sleep 600",
+        env!("CARGO_BIN_EXE_undertone"),
+        TINY.join(" ")
     );
     let environment = |tmux: &str| -> Command {
         let mut command = pulse.command(tmux);
@@ -85,138 +239,111 @@ fn words_appear_and_not_one_from_the_pause_is_kept() {
         command
     };
     let terminal = Tmux::start(pulse.dir(), &environment, (80, 30), &script);
+    terminal.until("Sealed as it comes");
     terminal.until("a few seconds after they are said");
-    play(&pulse, &before);
-    let screen = terminal.until("listening");
-    assert!(screen.contains("Client:"), "{screen}");
+    play(&pulse, &parts[0]);
+    let screen = terminal.until("Therapist:");
     terminal.press(&["h"]);
-    let screen = terminal.until("hidden");
-    assert!(!screen.contains("listening"), "{screen}");
+    let hidden = terminal.until("hidden (h shows them)");
+    assert!(!hidden.contains("Therapist:"), "{hidden}");
     terminal.press(&["h"]);
-    terminal.until("listening");
-    terminal.press(&["b"]);
-    terminal.until("a line if you like");
-    terminal.press(&["-l", "Quillfeather"]);
-    terminal.press(&["Enter"]);
-    terminal.until("Quillfeather\n");
+    terminal.until("Therapist:");
+    println!("{screen}");
     terminal.press(&["p"]);
     terminal.until("OFF THE RECORD");
-    play(&pulse, &paused);
+    play(&pulse, &parts[1]);
     terminal.press(&["p"]);
     terminal.until("Sealed as it comes");
-    // What is on its way when the pause ends is left out too.
-    std::thread::sleep(Duration::from_millis(700));
-    play(&pulse, &after);
-    let screen = terminal.until("father");
-    assert!(!screen.contains("pointless"), "{screen}");
+    terminal.press(&["b"]);
+    terminal.until("a line if you like");
+    terminal.press(&["-l", "alone with it"]);
+    terminal.press(&["Enter"]);
+    terminal.until("alone with it\n");
+    play(&pulse, &parts[2]);
+    // While the words are on the screen, none is on the disk.
+    let secrets: [&[u8]; 5] = [
+        b"listening",
+        b"scary",
+        b"alone with it",
+        b"off the record",
+        b"AGE-SECRET-KEY-",
+    ];
+    desk.holds_none_of(&secrets);
     terminal.press(&["q"]);
     terminal.until("Stop the recording?");
-    terminal.press(&["Enter"]);
+    terminal.press(&["q"]);
     let screen = terminal.until("ended with");
     assert!(screen.contains("ended with 0"), "{screen}");
+    assert!(screen.contains("Written down with tiny.en"), "{screen}");
     assert!(screen.contains("Next: undertone show"), "{screen}");
+    desk.holds_none_of(&secrets);
 
-    let transcript = transcript(&desk);
-    let words = |role| desk::heard(&transcript, role).join(" ");
-    let (therapist, client) = (words("therapist"), words("client"));
-    assert!(therapist.contains("take your time"), "{therapist}");
-    assert!(client.contains("my father"), "{client}");
-    for said in ["pointless", "breathing", "two months"] {
-        assert!(!client.contains(said), "{client}");
+    let text = desk.done(&["export", "last", "--format", "json"]);
+    let transcript: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let all: Vec<String> = ["therapist", "client"]
+        .iter()
+        .flat_map(|who| desk::heard(&transcript, who))
+        .collect();
+    println!("{}", all.join(" "));
+    for word in [
+        "helping",
+        "months",
+        "wake",
+        "night",
+        "breathing",
+        "pointless",
+        "silly",
+    ] {
+        let leaked = all.iter().any(|heard| heard == word);
+        assert!(!leaked, "{word:?} was off the record");
     }
-    assert_eq!(transcript["bookmarks"][0]["text"], "Quillfeather");
+    for word in ["okay", "listening", "scary", "risk"] {
+        assert!(all.iter().any(|heard| heard == word), "{word:?} was said");
+    }
+    let at = |value: &serde_json::Value| value.as_f64().unwrap();
     let gap = &transcript["gaps"][0];
     assert_eq!(gap["reason"], "off the record");
-    assert!(gap["duration"].as_f64().unwrap() > 9.0, "{gap}");
-    assert_eq!(transcript["model"]["name"], "tiny.en");
-    // The files that were played are the test's own.
-    for file in [before, paused, after] {
-        std::fs::remove_file(file).unwrap();
+    let (from, to) = (at(&gap["start"]), at(&gap["start"]) + at(&gap["duration"]));
+    assert!((14.0..20.0).contains(&(to - from)), "{from} to {to}");
+    let mark = &transcript["bookmarks"][0];
+    assert_eq!(mark["text"], "alone with it");
+    for turn in transcript["turns"].as_array().unwrap() {
+        for word in turn["words"].as_array().unwrap() {
+            let start = at(&word["start"]);
+            assert!(start < from + 0.3 || start > to - 0.3, "a word at {start}");
+        }
     }
-    desk.holds_none_of(&[
-        b"take your time",
-        b"Take your time",
-        b"father",
-        b"Quillfeather",
-    ]);
-    // A session that was written down while it was recorded can be written down again.
+
+    // As written down afterwards from the sealed sound.
     desk.done(&["transcribe", "last", "--model", "tiny.en"]);
-}
-
-/// What is done to the process that writes down.
-#[derive(Debug, Clone, Copy)]
-enum Harm {
-    Killed,
-    Stopped,
-    Garbage,
-}
-
-#[test]
-fn whatever_becomes_of_the_words_the_recording_is_whole() {
-    for harm in [Harm::Killed, Harm::Stopped, Harm::Garbage] {
-        let desk = Desk::new();
-        let pulse = Pulse::start(48_000);
-        let sound = stretch(&desk, 0.0, 9.0);
-        let mut recorder = Recorder::start(&desk, &pulse, &["--words", "--model", "tiny.en"]);
-        let scribe = scribe(&recorder);
-        play(&pulse, &sound);
-        recorder.until("Therapist:");
-        match harm {
-            Harm::Killed => kill_process(scribe, Signal::KILL).unwrap(),
-            Harm::Stopped => kill_process(scribe, Signal::STOP).unwrap(),
-            Harm::Garbage => {
-                // Into the pipe that its words come out of.
-                let pipe = format!("/proc/{}/fd/1", scribe.as_raw_nonzero());
-                match std::fs::OpenOptions::new().write(true).open(pipe) {
-                    Ok(mut pipe) => pipe.write_all(&[0xee; 4_000]).unwrap(),
-                    // It cannot be looked into but by root: that is as it should be.
-                    Err(error) => {
-                        println!("NOT RUN: garbage ({error})");
-                        continue;
-                    }
-                }
-            }
-        }
-        play(&pulse, &sound);
-        if !matches!(harm, Harm::Stopped) {
-            recorder.until("words will come after the session");
-        }
-        let begun = Instant::now();
-        recorder.signal(Signal::INT);
-        if matches!(harm, Harm::Stopped) {
-            recorder.until("Ctrl-C leaves it for later");
-            recorder.signal(Signal::INT);
-        }
-        let (status, _, said) = recorder.end();
-        assert!(begun.elapsed() < Duration::from_secs(10), "{harm:?}");
-        assert!(status.success(), "{harm:?}: {said}");
-        assert!(
-            said.contains("Next: undertone transcribe"),
-            "{harm:?}: {said}"
-        );
-        let (manifest, samples) = sound::newest(&desk);
-        assert!(manifest.finished && manifest.model.is_none());
-        let seconds = samples.len() as f64 / 2.0 / RATE as f64;
-        assert!(seconds > 17.5, "{harm:?}: {seconds} s");
-        assert!(!manifest.files.contains_key("transcript.json"));
-        std::fs::remove_file(&sound).unwrap();
-        desk.holds_none_of(&[b"good to see you", b"come on in"]);
-        println!("{harm:?}: {seconds:.1} s recorded, whole");
+    let text = desk.done(&["export", "last", "--format", "json"]);
+    let after: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for who in ["therapist", "client"] {
+        let (offline, live) = (desk::heard(&after, who), desk::heard(&transcript, who));
+        let apart = desk::word_errors(&offline, &live);
+        println!("{who}: {apart} of {} words differ", offline.len());
+        assert!(apart * 20 <= offline.len(), "{who}: {apart} words differ");
     }
+    let noted = desk.done(&["consent", "last", "--json"]);
+    assert!(noted.contains("verbal"), "{noted}");
 }
 
 #[test]
-fn without_consent_nothing_is_written_down() {
+fn without_consent_to_a_transcript_nothing_is_written_down() {
     let desk = Desk::new();
     let pulse = Pulse::start(48_000);
     let mut command = pulse.command(env!("CARGO_BIN_EXE_undertone"));
     desk.prepare(&mut command);
     let output = command
         .args(["record", "--device", "pulseaudio:room.monitor"])
-        .args(["--consent", "verbal", "--agreed", "recording", "--words"])
+        .args(["--consent", "verbal", "--agreed", "recording"])
+        .args(TINY)
+        .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
-    assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
     assert!(said.contains("did not agree"), "{said}");
+    let vault = Vault::open(&desk.vault()).unwrap();
+    assert!(vault.sessions().unwrap().is_empty());
 }

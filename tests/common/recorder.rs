@@ -93,6 +93,18 @@ impl Recorder {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 
+    /// Waits so long for its end, and tells whether it came.
+    pub fn ends_within(&mut self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            if self.child.try_wait().expect("its state").is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
     /// Waits for the end: the status, stdout, and all that was said.
     pub fn end(mut self) -> (ExitStatus, String, String) {
         let begun = Instant::now();

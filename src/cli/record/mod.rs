@@ -286,14 +286,21 @@ fn write_down(
     let heard = scribe.finish(cx);
     cx.cancel().store(true, Ordering::Relaxed);
     signals::release();
-    let heard = heard?;
+    // The other process is believed no further than a file from elsewhere.
+    let Some(heard) = heard.filter(|heard| scribe::believable(heard, taken.seconds)) else {
+        cx.say("The words will come after the session: the sound is whole.");
+        return None;
+    };
     let mut manifest = session.manifest();
     manifest.duration_s = Some(taken.seconds);
     manifest.gaps = gaps.to_vec();
     let id = session.id();
     let transcript = transcribe::assemble(id, &manifest, moments, &installed, heard, cx);
     let sealed = transcribe::bytes(&transcript)
-        .and_then(|bytes| session.put(transcribe::TRANSCRIPT, &bytes))
+        .and_then(|bytes| {
+            crate::transcript::parse(bytes.as_slice(), bytes.len() as u64)?;
+            session.put(transcribe::TRANSCRIPT, &bytes)
+        })
         .and_then(|()| session.note(Event::TranscriptWritten, cx.now()));
     match sealed {
         Ok(()) => {

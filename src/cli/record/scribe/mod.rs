@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::audio::to_i16;
 use crate::cli::Context;
 use crate::model::Installed;
-use crate::speech::{Heard, Utterance};
+use crate::speech::{ChannelSpeech, Heard, Utterance, Word, knows_language};
 use pipe::Message;
 
 /// Blocks of sound (a tenth of a second each) that may wait for the other process: half a minute.
@@ -31,6 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MOST_SAID: usize = 100;
 /// Longest utterance that is shown, in bytes.
 const LONGEST_SAID: usize = 4_000;
+
+/// What was heard and what was sealed may differ in length by this much, in seconds.
+const MOST_APART: f64 = 1.0;
+/// Nobody says more words than this in a second; reading aloud as fast as can be is half of it.
+const MOST_WORDS: f64 = 20.0;
 
 /// How the writing down is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +193,21 @@ impl Scribe {
     }
 }
 
+/// Whether this can be what was heard in a session of so many seconds, as far as can be seen without
+/// its sound. What the times in it are worth is seen when a transcript is made of it.
+#[must_use]
+pub fn believable(heard: &Heard, seconds: f64) -> bool {
+    let words = |channel: &ChannelSpeech| channel.words.len() as f64;
+    heard.channels.len() == 2
+        && (heard.duration - seconds).abs() < MOST_APART
+        && knows_language(&heard.language)
+        && heard.separation.channels.len() <= 2
+        && heard.channels.iter().all(|channel| {
+            let long = |word: &Word| word.text.len() > LONGEST_SAID;
+            words(channel) <= 100.0 + seconds * MOST_WORDS && !channel.words.iter().any(long)
+        })
+}
+
 impl Drop for Scribe {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -211,7 +231,6 @@ fn listen(from: ChildStdout, shared: &Mutex<Shared>, forced: bool) {
     loop {
         let message = pipe::read(&mut from);
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.last_sign = Instant::now();
         match message {
             Ok(Message::Ready(seconds)) => {
                 let slow = !forced && !(seconds <= SLOWEST);
@@ -225,7 +244,14 @@ fn listen(from: ChildStdout, shared: &Mutex<Shared>, forced: bool) {
                     shared.said.pop_front();
                 }
             }
-            Ok(Message::Done(done)) => shared.done = Some(done.clamp(0.0, 1.0)),
+            Ok(Message::Done(done)) => {
+                let done = done.clamp(0.0, 1.0);
+                // Only what comes nearer to the end is worth more patience.
+                if shared.done.is_none_or(|before| done > before) {
+                    shared.last_sign = Instant::now();
+                    shared.done = Some(done);
+                }
+            }
             Ok(Message::Heard(heard)) => {
                 shared.heard = Some(heard);
                 return;

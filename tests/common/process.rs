@@ -1,0 +1,24 @@
+//! Other processes, as the kernel tells of them.
+
+use rustix::process::Pid;
+
+/// What the kernel says of a process after its name, which may hold anything: state, parent.
+fn stat(number: i32) -> Option<(String, i32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    let (_, after) = stat.rsplit_once(") ")?;
+    let mut parts = after.split(' ');
+    Some((parts.next()?.to_owned(), parts.next()?.parse().ok()?))
+}
+
+/// A process that this one began.
+pub fn child_of(parent: i32) -> Option<Pid> {
+    let all = std::fs::read_dir("/proc").expect("processes");
+    let mut numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let child = numbers.find(|number| stat(*number).is_some_and(|(_, of)| of == parent));
+    child.and_then(Pid::from_raw)
+}
+
+/// Whether it runs, or waits.
+pub fn lives(process: Pid) -> bool {
+    stat(process.as_raw_nonzero().get()).is_some_and(|(state, _)| state != "Z" && state != "X")
+}

@@ -231,10 +231,10 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         )
         .hint("Free some space, then: undertone record"));
     }
-    cx.say(match written {
-        true => "Next: undertone show",
-        false => "Next: undertone transcribe",
-    });
+    // What was written down ends with a next step of its own.
+    if !written {
+        cx.say("Next: undertone transcribe");
+    }
     Ok(())
 }
 

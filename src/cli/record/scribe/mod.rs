@@ -233,8 +233,8 @@ fn listen(from: ChildStdout, shared: &Mutex<Shared>, forced: bool) {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         match message {
             Ok(Message::Ready(seconds)) => {
-                let slow = !forced && !(seconds <= SLOWEST);
-                shared.state = if slow { State::Slow } else { State::Writing };
+                let fast = forced || (0.0..=SLOWEST).contains(&seconds);
+                shared.state = if fast { State::Writing } else { State::Slow };
             }
             Ok(Message::Said(said)) => {
                 if said.text.len() <= LONGEST_SAID && said.channel < 2 && said.start.is_finite() {
@@ -263,5 +263,55 @@ fn listen(from: ChildStdout, shared: &Mutex<Shared>, forced: bool) {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::Separation;
+
+    fn heard() -> Heard {
+        Heard {
+            channels: vec![ChannelSpeech::default(); 2],
+            separation: Separation {
+                channels: Vec::new(),
+                margin_db: 6.0,
+                leaked_words: 0,
+                delay_ms: None,
+            },
+            language: "en".to_owned(),
+            duration: 60.0,
+        }
+    }
+
+    #[test]
+    fn what_was_heard_of_another_session_is_not_believed() {
+        assert!(believable(&heard(), 60.4));
+        assert!(!believable(&heard(), 62.0));
+        let mut other = heard();
+        other.channels.push(ChannelSpeech::default());
+        assert!(!believable(&other, 60.0));
+        let mut other = heard();
+        other.language = "no such".to_owned();
+        assert!(!believable(&other, 60.0));
+    }
+
+    #[test]
+    fn more_words_than_can_be_said_are_not_believed() {
+        let word = |text: &str| Word {
+            text: text.to_owned(),
+            start: 1.0,
+            end: 2.0,
+            probability: 0.5,
+            suspect: false,
+        };
+        let mut other = heard();
+        other.channels[1].words = vec![word("so"); 400];
+        assert!(believable(&other, 60.0));
+        other.channels[1].words = vec![word("so"); 1_400];
+        assert!(!believable(&other, 60.0));
+        other.channels[1].words = vec![word(&"so".repeat(LONGEST_SAID))];
+        assert!(!believable(&other, 60.0));
     }
 }

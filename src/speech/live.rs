@@ -42,8 +42,8 @@ const PAUSE: f64 = 0.7;
 const MUCH: f64 = 7.0;
 /// Words further apart than this, in seconds, are shown as two utterances.
 const APART: f64 = 1.5;
-/// Own speech shorter than this that no window holds, in seconds, is the jitter of an edge.
-const SLIVER: f64 = 0.3;
+/// Own speech shorter than this, in seconds, right beside what a window holds is the jitter of an edge.
+const SLIVER: f64 = 0.6;
 
 /// Something that was just said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -258,7 +258,12 @@ impl<'a> Live<'a> {
             .map(|(channel, side)| {
                 let held = held(&side.windows);
                 let mut left = without(ownership.activity(channel), &held);
-                left.retain(|span| span.end - span.start >= SLIVER);
+                left.retain(|span| {
+                    let cut = held
+                        .iter()
+                        .any(|h| h.end == span.start || h.start == span.end);
+                    !cut || span.end - span.start >= SLIVER
+                });
                 // What is written down already is not heard twice.
                 let mut others = ownership.others(channel);
                 others.extend(held);
@@ -426,7 +431,37 @@ pub(super) fn without(spans: &[Span], held: &[Span]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn spans() -> impl Strategy<Value = Vec<Span>> {
+        prop::collection::vec((0.01f64..3.0, 0.01f64..5.0), 0..12).prop_map(|pairs| {
+            let mut at = 0.0;
+            pairs
+                .into_iter()
+                .map(|(pause, length)| {
+                    let start = at + pause;
+                    at = start + length;
+                    Span { start, end: at }
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_moment_is_left_if_it_is_in_a_span_and_not_held(
+            spans in spans(),
+            held in spans(),
+            moment in 0.0f64..80.0,
+        ) {
+            let holds = |list: &[Span]| list.iter().any(|s| s.start < moment && moment < s.end);
+            let within = |list: &[Span]| list.iter().any(|s| s.start <= moment && moment <= s.end);
+            let left = without(&spans, &held);
+            prop_assert_eq!(holds(&left), holds(&spans) && !within(&held));
+        }
+    }
 
     fn span(start: f64, end: f64) -> Span {
         Span { start, end }

@@ -186,6 +186,9 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     if let Some(screen) = &screen {
         screen.close();
     }
+    if hand.scribe.is_some() {
+        signals::hold();
+    }
     let taken = taken.map_err(|error| match error.kind() {
         Kind::Disk => error.hint(format!("undertone recover {id}")),
         _ => error,

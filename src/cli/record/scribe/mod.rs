@@ -198,8 +198,11 @@ impl Scribe {
 #[must_use]
 pub fn believable(heard: &Heard, seconds: f64) -> bool {
     let words = |channel: &ChannelSpeech| channel.words.len() as f64;
+    // whisper.cpp prints a code that it does not know.
+    let code = heard.language.len() <= 3 && heard.language.bytes().all(|b| b.is_ascii_lowercase());
     heard.channels.len() == 2
         && (heard.duration - seconds).abs() < MOST_APART
+        && code
         && knows_language(&heard.language)
         && heard.separation.channels.len() <= 2
         && heard.channels.iter().all(|channel| {

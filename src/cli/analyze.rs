@@ -64,7 +64,9 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
         return stats(cx);
     }
     if args.stdin {
-        let analysis = Analysis::of(&from_stdin(args, cx)?, None, cx.now(), TOOL);
+        let transcript = from_stdin(args, cx)?;
+        rupture::ready(&transcript.language)?;
+        let analysis = Analysis::of(&transcript, None, cx.now(), TOOL);
         return tell(&analysis, &Judgements::default(), cx);
     }
     let (unlocked, session) = cx.open(&args.session)?;
@@ -75,6 +77,7 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
         &session.id().to_string(),
     )?;
     let (transcript, digest) = written::read_with_digest(&session)?;
+    rupture::ready(&transcript.language)?;
     let analysis = Analysis::of(&transcript, Some(digest), cx.now(), TOOL);
     let bytes = zeroize::Zeroizing::new(
         serde_json::to_vec(&analysis)

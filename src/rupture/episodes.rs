@@ -426,6 +426,8 @@ mod tests {
         assert_eq!((marker.since, marker.turn), (Some(4), 6));
         let terse = "T: How was it?\nC: Cold.\nT: What did you do?\nC: Swam.\nT: And then, how was that?\nC: Good.\n";
         assert!(of(terse).is_empty());
+        // Nothing is known yet of how this client speaks.
+        assert!(of(short).is_empty());
     }
 
     #[test]

@@ -280,9 +280,9 @@ pub(crate) fn close_by(turns: &[Said<'_>], at: usize, index: usize, language: &L
 
 /// Runs of very short answers to open invitations, well below the client's own length.
 ///
-/// A run is at least two such answers in a row, each of at most [`SHORT`] words. The client's own
-/// earlier turns must be at least [`FALL`] times as long in the median; where there are none yet,
-/// every answer must be one that closes ("I guess").
+/// A run is at least two such answers in a row, each of at most [`SHORT`] words, each right after
+/// a question. There must be a fall: the client's own earlier turns are at least [`USUAL`] words
+/// and [`FALL`] times as long in the median. A client who is brief throughout is no run.
 pub(crate) fn runs(turns: &[Said<'_>], language: &Language) -> Vec<Hit> {
     let mut hits = Vec::new();
     let mut earlier: Vec<usize> = Vec::new();
@@ -316,7 +316,10 @@ pub(crate) fn runs(turns: &[Said<'_>], language: &Language) -> Vec<Hit> {
 const SHORT: usize = 4;
 
 /// How many times as long the client's own turns must have been.
-const FALL: f64 = 2.5;
+const FALL: f64 = 4.0;
+
+/// Fewest words of the client's own turns before, in the median.
+const USUAL: usize = 8;
 
 /// Whether a turn opens the floor: an open question, or something said back.
 fn invites(asked: &Said<'_>, language: &Language) -> bool {
@@ -349,15 +352,11 @@ fn closed(
     let mean = run.iter().map(|at| turns[*at].length).sum::<usize>() as f64 / run.len() as f64;
     let usual = lengths.get(lengths.len() / 2).copied();
     let told = match usual {
-        Some(usual) if usual as f64 >= FALL * mean && 2 * closing >= run.len() => {
+        Some(usual)
+            if usual >= USUAL && usual as f64 >= FALL * mean && 2 * closing >= run.len() =>
+        {
             format!(
                 "{} answers of {mean:.1} words in the mean; this client's turns before: {usual} words in the median",
-                run.len()
-            )
-        }
-        None if closing == run.len() => {
-            format!(
-                "{} answers of {mean:.1} words in the mean, each to an invitation to say more",
                 run.len()
             )
         }

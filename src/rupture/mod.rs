@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::{Transcript, named};
+use crate::{Error, Kind, Result};
 pub use data::*;
 pub use episodes::WINDOW;
 use facts::Facts;
@@ -79,6 +80,25 @@ impl Analysis {
     }
 }
 
+/// Whether the built-in wording of a language can be used; a language that is not known is no
+/// error, for then the analysis says so itself.
+///
+/// # Errors
+/// [`Kind::Internal`] if a file of that language, built into the program, is not well formed: the
+/// analysis would be empty, and silence would read as if nothing had been found.
+pub fn ready(language: &str) -> Result<()> {
+    match language::Language::fault(language) {
+        None => Ok(()),
+        Some(fault) => Err(Error::new(
+            Kind::Internal,
+            format!(
+                "The wording that this undertone was built with cannot be read ({fault}), so \
+                 nothing can be looked for. Nothing was changed."
+            ),
+        )),
+    }
+}
+
 impl Analysis {
     /// All markers, in the order of their numbers.
     pub fn markers(&self) -> impl Iterator<Item = &Marker> {
@@ -108,6 +128,13 @@ mod tests {
         let mut found = Vec::new();
         undocumented(&schema, "", &mut found);
         assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn the_wording_that_is_built_in_can_be_used() {
+        for language in ["en", "en-GB", "de", ""] {
+            assert!(ready(language).is_ok(), "{language}");
+        }
     }
 
     #[test]

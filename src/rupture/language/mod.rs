@@ -62,11 +62,22 @@ const ENGLISH: Files = Files {
 };
 
 impl Language {
-    /// The language of this ISO 639-1 code (`en`, `en-GB`), where it is known.
+    /// The language of this ISO 639-1 code (`en`, `en-GB`), where it is known and its files can be
+    /// read.
     pub(crate) fn of(code: &str) -> Option<&'static Language> {
-        static READ: LazyLock<Option<Language>> = LazyLock::new(|| read(&ENGLISH).ok());
+        Language::built_in(code)?.as_ref().ok()
+    }
+
+    /// What is wrong with the files of this language; `None` where nothing is, or it is not known.
+    pub(crate) fn fault(code: &str) -> Option<&'static str> {
+        let fault = Language::built_in(code)?.as_ref().err()?;
+        Some(fault)
+    }
+
+    fn built_in(code: &str) -> Option<&'static Result<Language, String>> {
+        static ENGLISH_READ: LazyLock<Result<Language, String>> = LazyLock::new(|| read(&ENGLISH));
         let code = code.split(['-', '_']).next()?;
-        code.eq_ignore_ascii_case("en").then(|| READ.as_ref())?
+        code.eq_ignore_ascii_case("en").then(|| &*ENGLISH_READ)
     }
 }
 
@@ -136,9 +147,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_not_well_formed_is_an_error_that_names_the_file() {
+        let broken = |change: fn(&mut Files)| {
+            let mut files = ENGLISH;
+            change(&mut files);
+            read(&files).err().unwrap()
+        };
+        assert!(broken(|f| f.normal = "fillers = 3").starts_with("normal.toml"));
+        assert!(broken(|f| f.markers = &["[[rule]]"]).starts_with("markers.toml"));
+        assert!(broken(|f| f.replies = "not toml").starts_with("replies.toml"));
+        assert!(broken(|f| f.learned = "word").starts_with("learned.txt"));
+        assert!(!broken(|f| f.classes = "a = ['{b}']").is_empty());
+        assert_eq!(Language::fault("en"), None);
+    }
+
+    #[test]
     fn a_language_that_is_not_known_is_none() {
         assert!(Language::of("en-GB").is_some());
         assert!(Language::of("de").is_none());
         assert!(Language::of("").is_none());
+        assert_eq!(Language::fault("de"), None);
     }
 }

@@ -329,7 +329,7 @@ impl Measurer {
     fn pitch(&mut self, start: usize) -> u8 {
         let frame = self.out.pitch.len();
         let voice = self.voice_steps.get(frame * HOP / VOICE_STEP);
-        if frame % PITCH_EVERY != 0 || voice.is_none_or(|voice| *voice < VOICED) {
+        if !frame.is_multiple_of(PITCH_EVERY) || voice.is_none_or(|voice| *voice < VOICED) {
             return 0;
         }
         self.finder

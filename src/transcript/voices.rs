@@ -67,6 +67,7 @@ fn tenths(value: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::transcript::testing::say;
@@ -94,7 +95,7 @@ mod tests {
             (0.6, -20.0, 200.0),
             (0.2, -20.0, 400.0),
         ]);
-        let voice = voice(&words, &figures, &talk).unwrap_or_else(|| panic!("no voice"));
+        let voice = voice(&words, &figures, &talk).unwrap();
         assert_eq!(voice.loudness_dbfs, -21.0);
         assert_eq!(voice.pitch_hz, Some(200.0));
     }

@@ -42,6 +42,10 @@ const PAUSE: f64 = 0.7;
 const MUCH: f64 = 7.0;
 /// Words further apart than this, in seconds, are shown as two utterances.
 const APART: f64 = 1.5;
+/// A window is kept if this share of it is own speech by the whole session's judgement,
+const AGREE: f64 = 0.9;
+/// which may begin and end this far, in seconds, from where it was thought to.
+const EDGE: f64 = 0.35;
 /// Own speech shorter than this, in seconds, right beside what a window holds is the jitter of an edge.
 const SLIVER: f64 = 0.6;
 
@@ -243,7 +247,7 @@ impl<'a> Live<'a> {
     /// # Errors
     /// As [`Live::step`].
     pub fn finish(
-        self,
+        mut self,
         threads: usize,
         cancel: &Arc<AtomicBool>,
         progress: &mut dyn FnMut(Progress),
@@ -251,6 +255,10 @@ impl<'a> Live<'a> {
         let duration = self.seconds();
         let features = self.measuring.finish();
         let ownership = separation::own_voices(&features);
+        for (channel, side) in self.sides.iter_mut().enumerate() {
+            let own = ownership.activity(channel);
+            side.windows.retain(|(window, _)| agrees(window, own));
+        }
         let plans: Vec<Vec<Window>> = self
             .sides
             .iter()
@@ -396,6 +404,26 @@ fn utterances(channel: usize, words: &[Word], view: &View) -> Vec<Utterance> {
     said
 }
 
+/// Whether a window holds what the whole session says is own speech, and little else: in a window with
+/// the other's voice in it words are missed.
+fn agrees(window: &Window, own: &[Span]) -> bool {
+    let (mut held, mut length) = (0.0, 0.0);
+    for piece in &window.pieces {
+        let first = own.partition_point(|span| span.end + EDGE <= piece.span.start);
+        let near = own[first..]
+            .iter()
+            .take_while(|o| o.start - EDGE < piece.span.end);
+        let left = near.fold((0.0, piece.span.start), |(sum, reached), span| {
+            let start = (span.start - EDGE).max(reached);
+            let end = (span.end + EDGE).min(piece.span.end);
+            (sum + (end - start).max(0.0), reached.max(end))
+        });
+        held += left.0;
+        length += piece.span.end - piece.span.start;
+    }
+    held >= AGREE * length
+}
+
 /// What windows hold of the session, in order.
 fn held(windows: &[(Window, Written)]) -> Vec<Span> {
     let pieces = windows.iter().flat_map(|(window, _)| &window.pieces);
@@ -434,26 +462,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn spans() -> impl Strategy<Value = Vec<Span>> {
-        prop::collection::vec((0.01f64..3.0, 0.01f64..5.0), 0..12).prop_map(|pairs| {
-            let mut at = 0.0;
-            pairs
-                .into_iter()
-                .map(|(pause, length)| {
-                    let start = at + pause;
-                    at = start + length;
-                    Span { start, end: at }
-                })
-                .collect()
-        })
-    }
+    use crate::speech::testing::spans;
 
     proptest! {
         #[test]
         fn a_moment_is_left_if_it_is_in_a_span_and_not_held(
-            spans in spans(),
-            held in spans(),
+            spans in spans(3.0, 5.0),
+            held in spans(3.0, 5.0),
             moment in 0.0f64..80.0,
         ) {
             let holds = |list: &[Span]| list.iter().any(|s| s.start < moment && moment < s.end);

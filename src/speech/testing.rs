@@ -1,5 +1,8 @@
-//! Sound made up for tests.
+//! Sound and stretches of talk made up for tests.
 
+use proptest::prelude::*;
+
+use super::Span;
 use crate::Result;
 use crate::audio::{Frames, SPEECH_RATE, Spec};
 
@@ -36,4 +39,19 @@ impl Frames for Samples {
         self.at += take * width;
         Ok(take)
     }
+}
+
+/// Stretches in order, not touching: pauses and lengths of up to so many seconds.
+pub fn spans(pause: f64, length: f64) -> impl Strategy<Value = Vec<Span>> {
+    prop::collection::vec((0.05..pause, 0.05..length), 0..24).prop_map(|pairs| {
+        let mut at = 0.0;
+        pairs
+            .into_iter()
+            .map(|(pause, length)| {
+                let start = at + pause;
+                at = start + length;
+                Span { start, end: at }
+            })
+            .collect()
+    })
 }

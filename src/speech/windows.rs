@@ -143,26 +143,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn spans() -> impl Strategy<Value = Vec<Span>> {
-        prop::collection::vec((0.05f64..8.0, 0.05f64..70.0), 0..40).prop_map(|pairs| {
-            let mut at = 0.0;
-            pairs
-                .into_iter()
-                .map(|(pause, length)| {
-                    let start = at + pause;
-                    at = start + length;
-                    Span { start, end: at }
-                })
-                .collect()
-        })
-    }
+    use crate::speech::testing::spans;
 
     proptest! {
         #[test]
         fn every_moment_of_speech_is_in_a_window_and_maps_back(
-            activity in spans(),
-            others in spans(),
+            activity in spans(8.0, 70.0),
+            others in spans(8.0, 70.0),
         ) {
             let duration = activity.last().map_or(0.0, |span| span.end + 1.0);
             let windows = pack(&activity, &others, duration, &mut |span| (span.start + span.end) / 2.0);

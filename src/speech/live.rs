@@ -4,8 +4,8 @@
 //! be shown. And once enough of a channel's speech has come to fill a window, it is written down as
 //! well as it would be after the session, and kept. At the end the whole session is looked at again:
 //! words that turn out to be the other's voice are dropped, and own speech that no window holds is
-//! written down then. So the result is as good as that of [`super::transcribe`], and little is left to
-//! do.
+//! written down then. So the result is close to that of [`super::transcribe`] (how close:
+//! docs/benchmarks.md), and little is left to do.
 //!
 //! Keeps the sound in memory, as FLAC: about 100 MB an hour. Touches no disk but the model file.
 
@@ -42,10 +42,6 @@ const PAUSE: f64 = 0.7;
 const MUCH: f64 = 7.0;
 /// Words further apart than this, in seconds, are shown as two utterances.
 const APART: f64 = 1.5;
-/// A window is kept if this share of it is own speech by the whole session's judgement,
-const AGREE: f64 = 0.9;
-/// which may begin and end this far, in seconds, from where it was thought to.
-const EDGE: f64 = 0.35;
 /// Own speech shorter than this, in seconds, right beside what a window holds is the jitter of an edge.
 const SLIVER: f64 = 0.6;
 
@@ -247,7 +243,7 @@ impl<'a> Live<'a> {
     /// # Errors
     /// As [`Live::step`].
     pub fn finish(
-        mut self,
+        self,
         threads: usize,
         cancel: &Arc<AtomicBool>,
         progress: &mut dyn FnMut(Progress),
@@ -255,10 +251,6 @@ impl<'a> Live<'a> {
         let duration = self.seconds();
         let features = self.measuring.finish();
         let ownership = separation::own_voices(&features);
-        for (channel, side) in self.sides.iter_mut().enumerate() {
-            let own = ownership.activity(channel);
-            side.windows.retain(|(window, _)| agrees(window, own));
-        }
         let plans: Vec<Vec<Window>> = self
             .sides
             .iter()
@@ -402,26 +394,6 @@ fn utterances(channel: usize, words: &[Word], view: &View) -> Vec<Utterance> {
         reached = word.end;
     }
     said
-}
-
-/// Whether a window holds what the whole session says is own speech, and little else: in a window with
-/// the other's voice in it words are missed.
-fn agrees(window: &Window, own: &[Span]) -> bool {
-    let (mut held, mut length) = (0.0, 0.0);
-    for piece in &window.pieces {
-        let first = own.partition_point(|span| span.end + EDGE <= piece.span.start);
-        let near = own[first..]
-            .iter()
-            .take_while(|o| o.start - EDGE < piece.span.end);
-        let left = near.fold((0.0, piece.span.start), |(sum, reached), span| {
-            let start = (span.start - EDGE).max(reached);
-            let end = (span.end + EDGE).min(piece.span.end);
-            (sum + (end - start).max(0.0), reached.max(end))
-        });
-        held += left.0;
-        length += piece.span.end - piece.span.start;
-    }
-    held >= AGREE * length
 }
 
 /// What windows hold of the session, in order.

@@ -15,6 +15,7 @@ mod typed;
 mod view;
 mod watchdog;
 mod words;
+mod written;
 
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
@@ -28,14 +29,11 @@ pub(super) use watchdog::Trouble;
 
 use super::begin::{self, Labels};
 use super::microphones::{self, Microphones};
-use super::{Context, consent, signals, sound, terminal, transcribe};
+use super::{Context, consent, signals, sound, terminal};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::transcript::Moments;
-use crate::vault::{
-    ClockInfo, Consent, Event, GapInfo, ModelInfo, NewSession, Origin, Purpose, State, Vault,
-};
+use crate::vault::{ClockInfo, GapInfo, ModelInfo, NewSession, Origin, State, Vault};
 use crate::{Error, Kind, Result};
 use journal::Journal;
 use screen::{Flags, Screen, Wish};
@@ -97,7 +95,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     tell_interrupted(&vault, cx);
     let drawn = !args.plain && can_draw(cx);
     // A process of its own: it must be begun before no other program may be.
-    let scribe = begin_scribe(args, &consent, cx)?;
+    let scribe = written::begin(args, &consent, cx)?;
     microphones::shut_in(cx);
     let come_back = Duration::from_secs(args.patience);
     let source = args.microphones.find(come_back)?;
@@ -208,7 +206,8 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }));
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     let end = watch.borrow().end;
-    let model = scribe.and_then(|scribe| write_down(scribe, &session, taken, &gaps, &moments, cx));
+    let model =
+        scribe.and_then(|scribe| written::seal(scribe, &session, taken, &gaps, &moments, cx));
     let written = model.is_some();
     conclude(session, taken, &gaps, &device, &watch.borrow(), model, cx)?;
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
@@ -239,84 +238,6 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         cx.say("Next: undertone transcribe");
     }
     Ok(())
-}
-
-/// Begins to write down while recording, where that is wanted, agreed to and possible.
-///
-/// # Errors
-/// [`Kind::Consent`] or [`Kind::Model`] where the person asked for it and it cannot be.
-fn begin_scribe(args: &RecordArgs, consent: &Consent, cx: &Context) -> Result<Option<Scribe>> {
-    // Words go to whoever sits at the terminal, never into a log unless asked for.
-    let somebody = std::io::stderr().is_terminal() && !cx.quiet;
-    if args.no_words || args.native_rate || !(args.words || somebody) {
-        return Ok(None);
-    }
-    if !consent.covers(Purpose::Transcription) {
-        return match args.words {
-            false => Ok(None),
-            true => Err(Error::new(
-                Kind::Consent,
-                "The client did not agree that what is said is written down.",
-            )
-            .hint("undertone record --no-words")),
-        };
-    }
-    match transcribe::find_model(args.model.as_deref(), None, cx) {
-        Ok(installed) => Ok(Scribe::begin(installed, args.words, cx)),
-        Err(error) if args.words || args.model.is_some() => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Waits for what was written down while recording, and seals it. None where there is nothing: the
-/// session is whole without it.
-fn write_down(
-    scribe: Scribe,
-    session: &NewSession,
-    taken: Sofar,
-    gaps: &[GapInfo],
-    moments: &Moments,
-    cx: &Context,
-) -> Option<ModelInfo> {
-    let begun = Instant::now();
-    let installed = scribe.installed().clone();
-    // What ended the recording has been done; a further signal ends the waiting.
-    signals::hold();
-    cx.cancel().store(false, Ordering::Relaxed);
-    if scribe.state() == scribe::State::Writing {
-        cx.say("Writing down what is left. Ctrl-C leaves it for later.");
-    }
-    let heard = scribe.finish(cx);
-    cx.cancel().store(true, Ordering::Relaxed);
-    signals::release();
-    // The other process is believed no further than a file from elsewhere.
-    let Some(heard) = heard.filter(|heard| scribe::believable(heard, taken.seconds)) else {
-        cx.say("The words will come after the session: the sound is whole.");
-        return None;
-    };
-    let mut manifest = session.manifest();
-    manifest.duration_s = Some(taken.seconds);
-    manifest.gaps = gaps.to_vec();
-    let id = session.id();
-    let transcript = transcribe::assemble(id, &manifest, moments, &installed, heard, cx);
-    let sealed = transcribe::bytes(&transcript)
-        .and_then(|bytes| {
-            crate::transcript::parse(bytes.as_slice(), bytes.len() as u64)?;
-            session.put(transcribe::TRANSCRIPT, &bytes)
-        })
-        .and_then(|()| session.note(Event::TranscriptWritten, cx.now()));
-    match sealed {
-        Ok(()) => {
-            transcribe::tell(&transcript, begun.elapsed(), cx);
-            Some(transcribe::named(&installed))
-        }
-        Err(_) => {
-            cx.warn(
-                "The words could not be sealed; the sound is whole. They can be written again.",
-            );
-            None
-        }
-    }
 }
 
 /// Writes the manifest and tells what was recorded.

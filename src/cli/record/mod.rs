@@ -206,10 +206,13 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }));
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     let end = watch.borrow().end;
-    let model =
-        scribe.and_then(|scribe| written::seal(scribe, &session, taken, &gaps, &moments, cx));
-    let written = model.is_some();
+    let written = scribe
+        .and_then(|scribe| written::seal(scribe, &session, taken, &gaps, &moments, &teller, cx));
+    let model = written.as_ref().map(|written| written.model.clone());
     conclude(session, taken, &gaps, &device, &watch.borrow(), model, cx)?;
+    if let Some(written) = &written {
+        written.tell(cx);
+    }
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     // A device never comes to its end by itself.
     if end != Some(End::Asked) {
@@ -234,7 +237,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         .hint("Free some space, then: undertone record"));
     }
     // What was written down ends with a next step of its own.
-    if !written {
+    if written.is_none() {
         cx.say("Next: undertone transcribe");
     }
     Ok(())

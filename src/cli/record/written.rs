@@ -2,13 +2,14 @@
 
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::RecordArgs;
 use super::scribe::{self, Scribe};
+use super::teller::Teller;
 use crate::cli::sound::Sofar;
 use crate::cli::{Context, signals, transcribe};
-use crate::transcript::Moments;
+use crate::transcript::{Moments, Transcript};
 use crate::vault::{Consent, Event, GapInfo, ModelInfo, NewSession, Purpose};
 use crate::{Error, Kind, Result};
 
@@ -39,6 +40,21 @@ pub fn begin(args: &RecordArgs, consent: &Consent, cx: &Context) -> Result<Optio
     }
 }
 
+/// What was written down and sealed, to be told of once the session is whole.
+pub struct Written {
+    /// The model that wrote it.
+    pub model: ModelInfo,
+    transcript: Transcript,
+    took: Duration,
+}
+
+impl Written {
+    /// Tells what came of it.
+    pub fn tell(&self, cx: &Context) {
+        transcribe::tell(&self.transcript, self.took, cx);
+    }
+}
+
 /// Waits for what was written down while recording, and seals it. None where there is nothing: the
 /// session is whole without it.
 pub fn seal(
@@ -47,22 +63,26 @@ pub fn seal(
     taken: Sofar,
     gaps: &[GapInfo],
     moments: &Moments,
+    teller: &Teller,
     cx: &Context,
-) -> Option<ModelInfo> {
+) -> Option<Written> {
     let begun = Instant::now();
     let installed = scribe.installed().clone();
     // What ended the recording has been done; a further signal ends the waiting.
     signals::hold();
     cx.cancel().store(false, Ordering::Relaxed);
     if scribe.state() == scribe::State::Writing {
-        cx.say("Writing down what is left. Ctrl-C leaves it for later.");
+        teller.say(cx, "Writing down what is left. Ctrl-C leaves it for later.");
     }
     let heard = scribe.finish(cx);
     cx.cancel().store(true, Ordering::Relaxed);
     signals::release();
     // The other process is believed no further than a file from elsewhere.
     let Some(heard) = heard.filter(|heard| scribe::believable(heard, taken.seconds)) else {
-        cx.say("The words will come after the session: the sound is whole.");
+        teller.say(
+            cx,
+            "The words will come after the session: the sound is whole.",
+        );
         return None;
     };
     let mut manifest = session.manifest();
@@ -77,12 +97,14 @@ pub fn seal(
         })
         .and_then(|()| session.note(Event::TranscriptWritten, cx.now()));
     match sealed {
-        Ok(()) => {
-            transcribe::tell(&transcript, begun.elapsed(), cx);
-            Some(transcribe::named(&installed))
-        }
+        Ok(()) => Some(Written {
+            model: transcribe::named(&installed),
+            transcript,
+            took: begun.elapsed(),
+        }),
         Err(_) => {
-            cx.warn(
+            teller.warn(
+                cx,
                 "The words could not be sealed; the sound is whole. They can be written again.",
             );
             None

@@ -13,10 +13,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::audio::to_i16;
 use crate::cli::Context;
+use crate::cli::terminal::Progress;
 use crate::model::Installed;
 use crate::speech::{ChannelSpeech, Heard, Utterance, Word, knows_language};
 use pipe::Message;
@@ -172,7 +174,7 @@ impl Scribe {
         self.hear(&[]);
         self.sound.take()?;
         self.shared().last_sign = Instant::now();
-        let mut bar = cx.progress("Writing down the rest");
+        let bar = Bar::begin(cx.quiet);
         let heard = loop {
             std::thread::sleep(Duration::from_millis(50));
             let mut shared = self.shared();
@@ -215,6 +217,48 @@ impl Drop for Scribe {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Tells how far it is from a thread of its own: a terminal that hangs must not hold up the end.
+struct Bar {
+    shares: SyncSender<f64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bar {
+    fn begin(quiet: bool) -> Bar {
+        let (shares, coming) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("progress".to_owned());
+        let thread = thread.spawn(move || {
+            let mut bar = Progress::start("Writing down the rest", quiet);
+            for share in coming {
+                bar.at(share);
+            }
+            bar.finish();
+        });
+        Bar {
+            shares,
+            thread: thread.ok(),
+        }
+    }
+
+    fn at(&self, share: f64) {
+        let _ = self.shares.try_send(share);
+    }
+
+    /// Takes the line away, if the terminal lets it.
+    fn finish(self) {
+        drop(self.shares);
+        let begun = Instant::now();
+        while self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+            && begun.elapsed() < Duration::from_millis(300)
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use undertone::Kind;
 use undertone::audio::flac::Decoder;
 use undertone::audio::{Frames, Memory, SPEECH_RATE, Spec, to_i16, wav};
-use undertone::vault::{NewVault, OpenSession, Origin, Role, State, Unlocked, Vault};
+use undertone::vault::{OpenSession, Origin, Role, State, Unlocked, Vault};
 
 /// The rate of the made-up microphone, in hertz.
 const DEVICE_RATE: u32 = 48_000;
@@ -44,14 +44,7 @@ impl Room {
     fn new(seconds: usize) -> Self {
         let pulse = Pulse::start(DEVICE_RATE);
         let vault = pulse.dir().join("vault");
-        let new = NewVault {
-            passphrase: PASSPHRASE.to_owned().into(),
-            work_factor: 2,
-            extra_recipients: Vec::new(),
-            recovery: false,
-            identity: None,
-            created: Timestamp::now(),
-        };
+        let new = common::desk::new_vault(PASSPHRASE, Timestamp::now());
         Vault::create(&vault, new).unwrap();
         let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/session.flac");
         let mut from = Decoder::new(std::fs::File::open(bundled).unwrap()).unwrap();

@@ -68,11 +68,6 @@ fn recording(desk: &Desk, pulse: &Pulse, trace: Option<&std::path::Path>) -> Chi
     child
 }
 
-fn play(pulse: &Pulse, file: &std::path::Path) {
-    let played = pulse.command("paplay").arg(file).status();
-    assert!(played.expect("paplay: install pulseaudio-utils").success());
-}
-
 fn interrupt(pid: u32) {
     let sent = Command::new("kill")
         .args(["-INT", &pid.to_string()])
@@ -103,7 +98,7 @@ fn both_channels_are_recorded_in_full_and_sealed_from_the_first_sample() {
     let pulse = Pulse::start(48_000);
     let played = excerpt(&desk, 12);
     let mut child = recording(&desk, &pulse, None);
-    play(&pulse, &played);
+    pulse.play(&played);
 
     // While it records: nothing on disk or in the arguments says who or what.
     let arguments = std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
@@ -177,7 +172,7 @@ fn a_recording_that_is_killed_can_be_recovered_but_for_its_last_seconds() {
     let pulse = Pulse::start(48_000);
     let played = excerpt(&desk, 8);
     let mut child = recording(&desk, &pulse, None);
-    play(&pulse, &played);
+    pulse.play(&played);
     child.kill().unwrap();
     child.wait().unwrap();
     let entries = Vault::open(&desk.vault()).unwrap().sessions().unwrap();

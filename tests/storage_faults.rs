@@ -24,9 +24,7 @@ use jiff::Timestamp;
 use undertone::audio::flac::{Decoder, Encoder};
 use undertone::audio::{Frames, to_i16};
 use undertone::vault::disk::Watcher;
-use undertone::vault::{
-    Beginning, ChannelInfo, NewVault, Origin, Role, SessionId, State, Unlocked, Vault,
-};
+use undertone::vault::{Beginning, ChannelInfo, Origin, Role, SessionId, State, Unlocked, Vault};
 use undertone::{Kind, Result};
 
 const RATE: usize = 16_000;
@@ -38,9 +36,10 @@ const MOST_LOST: u64 = 3 * RATE as u64;
 const TITLE: &str = "Quillfeather";
 const CODE: &str = "ZEBRA-7781";
 const MARK: &str = "the mother again";
+const PASSPHRASE: &str = "gravel onion trumpet";
 
 fn passphrase() -> SecretString {
-    "gravel onion trumpet".to_owned().into()
+    PASSPHRASE.to_owned().into()
 }
 
 fn now() -> Timestamp {
@@ -69,14 +68,7 @@ fn sound() -> Vec<i16> {
 }
 
 fn new_vault(root: &Path) {
-    let new = NewVault {
-        passphrase: passphrase(),
-        work_factor: 2,
-        extra_recipients: Vec::new(),
-        recovery: false,
-        identity: None,
-        created: now(),
-    };
+    let new = common::desk::new_vault(PASSPHRASE, now());
     Vault::create(root, new).unwrap();
 }
 

@@ -5,17 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod common;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use jiff::Timestamp;
 use undertone::Kind;
-use undertone::vault::{
-    Beginning, ChannelInfo, NewVault, Origin, Role, SessionId, State, Unlocked, Vault,
-};
+use undertone::vault::{Beginning, ChannelInfo, Origin, Role, SessionId, State, Unlocked, Vault};
 
 const VAULT: &str = "UNDERTONE_TEST_VAULT";
+const PASSPHRASE: &str = "gravel onion trumpet";
 
 fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
@@ -47,19 +48,11 @@ fn beginning() -> Beginning {
 }
 
 fn vault(root: &Path) -> Unlocked {
-    let passphrase = || age::secrecy::SecretString::from("gravel onion trumpet".to_owned());
-    let new = NewVault {
-        passphrase: passphrase(),
-        work_factor: 2,
-        extra_recipients: Vec::new(),
-        recovery: false,
-        identity: None,
-        created: now(),
-    };
+    let new = common::desk::new_vault(PASSPHRASE, now());
     Vault::create(root, new)
         .unwrap()
         .0
-        .unlock(&passphrase())
+        .unlock(&PASSPHRASE.to_owned().into())
         .unwrap()
 }
 

@@ -90,6 +90,19 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
+/// Waits until `done`, and not longer than this: what hangs must not hold up an end. Returns whether
+/// it was done.
+pub fn wait_until(patience: Duration, done: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while !done() {
+        if begun.elapsed() > patience {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
 /// Session time as `h:mm:ss`, as it stands beside a running recording.
 #[must_use]
 pub fn clock(seconds: f64) -> String {

@@ -19,6 +19,7 @@ use super::engine::{Decoding, Engine, LONGEST_WINDOW, Worker};
 use super::features::{FRAME_RATE, Features, HOP, Measuring};
 use super::plan::plan;
 use super::separation::{self, Ownership};
+use super::spans::without;
 use super::transcribe::{Heard, Progress, copy, fade, to_samples, write_down};
 use super::windows::Window;
 use super::{Span, Word};
@@ -166,11 +167,10 @@ impl<'a> Live<'a> {
             }
         }
         for window in windows {
-            let sound = self.gather(channel, &view.moved(&window));
-            let decoding = &self.decoding;
-            let words = self.worker.transcribe(&sound, decoding, cancel)?;
-            let language = self.worker.language();
             let window = view.moved(&window);
+            let sound = self.gather(channel, &window);
+            let words = self.worker.transcribe(&sound, &self.decoding, cancel)?;
+            let language = self.worker.language();
             let side = &mut self.sides[channel];
             if let Some(span) = window.session_span() {
                 side.written_to = span.end;
@@ -404,51 +404,9 @@ fn held(windows: &[(Window, Written)]) -> Vec<Span> {
     spans
 }
 
-/// The parts of the spans (in order) that lie outside what is held (in order).
-pub(super) fn without(spans: &[Span], held: &[Span]) -> Vec<Span> {
-    let mut left = Vec::new();
-    for span in spans {
-        let mut start = span.start;
-        let first = held.partition_point(|other| other.end <= span.start);
-        for other in held[first..].iter().take_while(|o| o.start < span.end) {
-            if other.start > start {
-                left.push(Span {
-                    start,
-                    end: other.start,
-                });
-            }
-            start = start.max(other.end);
-        }
-        if span.end > start {
-            left.push(Span {
-                start,
-                end: span.end,
-            });
-        }
-    }
-    left
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::speech::testing::spans;
-
-    proptest! {
-        #[test]
-        fn a_moment_is_left_if_it_is_in_a_span_and_not_held(
-            spans in spans(3.0, 5.0),
-            held in spans(3.0, 5.0),
-            moment in 0.0f64..80.0,
-        ) {
-            let holds = |list: &[Span]| list.iter().any(|s| s.start < moment && moment < s.end);
-            let within = |list: &[Span]| list.iter().any(|s| s.start <= moment && moment <= s.end);
-            let left = without(&spans, &held);
-            prop_assert_eq!(holds(&left), holds(&spans) && !within(&held));
-        }
-    }
 
     fn span(start: f64, end: f64) -> Span {
         Span { start, end }
@@ -464,13 +422,5 @@ mod tests {
         let speech = [span(0.0, 4.0), span(4.3, 8.0)];
         assert_eq!(closed(&speech, 8.2), 2);
         assert_eq!(closed(&[], 8.2), 0);
-    }
-
-    #[test]
-    fn what_no_window_holds_is_left() {
-        let spans = [span(0.0, 2.0), span(3.0, 9.0), span(10.0, 11.0)];
-        let held = [span(1.0, 4.0), span(5.0, 6.0), span(9.5, 12.0)];
-        let left = without(&spans, &held);
-        assert_eq!(left, [span(0.0, 1.0), span(4.0, 5.0), span(6.0, 9.0)]);
     }
 }

@@ -11,6 +11,7 @@ mod live;
 mod pitch;
 mod plan;
 mod separation;
+pub(crate) mod spans;
 mod suspect;
 #[cfg(test)]
 mod testing;

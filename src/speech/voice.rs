@@ -3,8 +3,8 @@
 //! Only what the sound holds: decibels, hertz, seconds. What they mean is not for us to say.
 
 use super::features::{FRAME_RATE, Features, from_db, to_db};
-use super::live::without;
-use super::separation::Ownership;
+use super::separation::{Ownership, percentile};
+use super::spans::{inside, union, without};
 use super::{Span, Word, WordVoice};
 
 /// Shortest voice without words that is told, in seconds: a breath drawn in is shorter.
@@ -34,7 +34,8 @@ pub fn of_words(
             let (mut power, mut count) = (0.0, 0u32);
             let mut pitches = Vec::new();
             for frame in frames(word.start, word.end, sound.len()) {
-                if !inside(own, frame) || inside(&others, frame) {
+                let time = frame as f64 / FRAME_RATE;
+                if !inside(own, time) || inside(&others, time) {
                     continue;
                 }
                 power += from_db(sound.level_db(frame));
@@ -44,7 +45,7 @@ pub fn of_words(
             WordVoice {
                 seconds: f64::from(count) / FRAME_RATE,
                 loudness_dbfs: (count > 0).then(|| to_db(power / count as f32)),
-                pitch_hz: middle(pitches),
+                pitch_hz: percentile(pitches, 0.5),
             }
         })
         .collect()
@@ -68,7 +69,7 @@ pub fn wordless(
     });
     let others = ownership.others(channel);
     without(
-        &without(ownership.activity(channel), &joined(said)),
+        &without(ownership.activity(channel), &union(said.collect())),
         &others,
     )
     .into_iter()
@@ -89,27 +90,4 @@ pub fn wordless(
 fn frames(start: f64, end: f64, length: usize) -> std::ops::Range<usize> {
     let frame = |seconds: f64| ((seconds.max(0.0) * FRAME_RATE).round() as usize).min(length);
     frame(start)..frame(end)
-}
-
-fn inside(spans: &[Span], frame: usize) -> bool {
-    let time = frame as f64 / FRAME_RATE;
-    let at = spans.partition_point(|span| span.end <= time);
-    spans.get(at).is_some_and(|span| span.start <= time)
-}
-
-/// Spans by start, those that touch joined.
-fn joined(spans: impl Iterator<Item = Span>) -> Vec<Span> {
-    let mut out: Vec<Span> = Vec::new();
-    for span in spans {
-        match out.last_mut() {
-            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-            _ => out.push(span),
-        }
-    }
-    out
-}
-
-fn middle(mut values: Vec<f32>) -> Option<f32> {
-    let at = values.len() / 2;
-    (!values.is_empty()).then(|| *values.select_nth_unstable_by(at, f32::total_cmp).1)
 }

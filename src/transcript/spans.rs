@@ -1,6 +1,7 @@
 //! Arithmetic on stretches of time. Knows nothing of speakers or words.
 
 use crate::speech::Span;
+pub(crate) use crate::speech::spans::union;
 
 /// A time that can be calculated with: what is not finite becomes zero.
 pub(crate) fn finite(seconds: f64) -> f64 {
@@ -14,19 +15,9 @@ pub(crate) fn millis(seconds: f64) -> f64 {
     (finite(seconds) * 1000.0).round() / 1000.0 + 0.0
 }
 
-/// The spans in order, overlapping and touching ones joined; broken ones (not finite, backwards)
-/// left out.
-pub(crate) fn union(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.retain(|span| span.start.is_finite() && span.end.is_finite() && span.end >= span.start);
-    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
-    let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match joined.last_mut() {
-            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-            _ => joined.push(span),
-        }
-    }
-    joined
+/// To a tenth, for figures of which more would be a promise.
+pub(crate) fn tenths(value: f64) -> f64 {
+    (finite(value) * 10.0).round() / 10.0
 }
 
 /// Where both lists hold. Both must be in order and not overlapping (see [`union`]).

@@ -11,10 +11,28 @@ pub const SHOWN_PAUSE_SECONDS: f64 = 3.0;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Item<'a> {
     Turn(&'a Turn, Place),
+    Beside(Beside<'a>),
+}
+
+/// What stands between the turns, on a line of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Beside<'a> {
     Pause(&'a Pause),
     Gap(&'a Gap),
     Bookmark(&'a Bookmark),
     Wordless(&'a Wordless),
+}
+
+impl Beside<'_> {
+    /// The line, in words.
+    pub(crate) fn in_words(self, names: &Names<'_>) -> String {
+        match self {
+            Beside::Pause(pause) => silence(pause),
+            Beside::Gap(gap) => missing(gap),
+            Beside::Bookmark(mark) => marked_moment(mark),
+            Beside::Wordless(sound) => without_words(sound, names),
+        }
+    }
 }
 
 /// How a turn stands to the other speaker's talk.
@@ -52,26 +70,26 @@ pub(crate) fn items(transcript: &Transcript) -> Vec<Item<'_>> {
     }
     for pause in &transcript.pauses {
         if pause.end - pause.start >= SHOWN_PAUSE_SECONDS {
-            items.push((pause.start, Item::Pause(pause)));
+            items.push((pause.start, Item::Beside(Beside::Pause(pause))));
         }
     }
     items.extend(
         transcript
             .gaps
             .iter()
-            .map(|gap| (gap.start, Item::Gap(gap))),
+            .map(|gap| (gap.start, Item::Beside(Beside::Gap(gap)))),
     );
     items.extend(
         transcript
             .bookmarks
             .iter()
-            .map(|bookmark| (bookmark.at, Item::Bookmark(bookmark))),
+            .map(|bookmark| (bookmark.at, Item::Beside(Beside::Bookmark(bookmark)))),
     );
     items.extend(
         transcript
             .wordless
             .iter()
-            .map(|sound| (sound.start, Item::Wordless(sound))),
+            .map(|sound| (sound.start, Item::Beside(Beside::Wordless(sound)))),
     );
     items.sort_by(|a, b| a.0.total_cmp(&b.0));
     items.into_iter().map(|(_, item)| item).collect()
@@ -101,12 +119,12 @@ pub(crate) fn remark(turn: &Turn, place: Place, names: &Names<'_>) -> Option<Str
 }
 
 /// `· 4 s of silence ·`
-pub(crate) fn silence(pause: &Pause) -> String {
+fn silence(pause: &Pause) -> String {
     format!("· {} of silence ·", length(pause.end - pause.start))
 }
 
 /// `· 12 s not recorded: off the record ·`
-pub(crate) fn missing(gap: &Gap) -> String {
+fn missing(gap: &Gap) -> String {
     let reason = clean(&gap.reason);
     let length = length(gap.duration);
     if reason.is_empty() {
@@ -117,14 +135,14 @@ pub(crate) fn missing(gap: &Gap) -> String {
 }
 
 /// `· Client: a voice without words, 2 s ·`
-pub(crate) fn without_words(sound: &Wordless, names: &Names<'_>) -> String {
+fn without_words(sound: &Wordless, names: &Names<'_>) -> String {
     let length = length(sound.end - sound.start);
     let name = names.name(&sound.speaker);
     format!("· {name}: a voice without words, {length} ·")
 }
 
 /// `» 12:41 bookmark: the text`
-pub(crate) fn marked_moment(bookmark: &Bookmark) -> String {
+fn marked_moment(bookmark: &Bookmark) -> String {
     let text = clean(bookmark.text.as_deref().unwrap_or_default());
     let at = clock(bookmark.at);
     if text.is_empty() {
@@ -211,10 +229,10 @@ mod tests {
                 Item::Turn(_, Place::Alone) => "turn",
                 Item::Turn(_, Place::Overlapping) => "overlapping",
                 Item::Turn(_, Place::Backchannel) => "backchannel",
-                Item::Pause(_) => "pause",
-                Item::Gap(_) => "gap",
-                Item::Bookmark(_) => "bookmark",
-                Item::Wordless(_) => "wordless",
+                Item::Beside(Beside::Pause(_)) => "pause",
+                Item::Beside(Beside::Gap(_)) => "gap",
+                Item::Beside(Beside::Bookmark(_)) => "bookmark",
+                Item::Beside(Beside::Wordless(_)) => "wordless",
             })
             .collect()
     }

@@ -4,9 +4,7 @@
 //! the lines read the same without colour, through a pipe, and aloud.
 
 use super::text::{Names, clean, clock, shown};
-use super::timeline::{
-    Item, Place, heading, items, marked_moment, missing, remark, silence, without_words,
-};
+use super::timeline::{Beside, Item, Place, heading, items, remark};
 use super::{Role, Transcript, Turn};
 
 /// Narrowest that lines are wrapped to, in columns; a narrower width is taken as this.
@@ -101,18 +99,12 @@ pub fn body(transcript: &Transcript, width: usize) -> Vec<Line> {
     for item in items(transcript) {
         match item {
             Item::Turn(turn, place) => page.turn(turn, place, &names),
-            Item::Pause(pause) => {
-                page.paragraph(2 * INDENT, &[], tokens(&silence(pause), Style::Pause));
-            }
-            Item::Gap(gap) => {
-                page.paragraph(2 * INDENT, &[], tokens(&missing(gap), Style::Note));
-            }
-            Item::Bookmark(mark) => {
-                page.paragraph(2 * INDENT, &[], tokens(&marked_moment(mark), Style::Note));
-            }
-            Item::Wordless(sound) => {
-                let told = without_words(sound, &names);
-                page.paragraph(2 * INDENT, &[], tokens(&told, Style::Note));
+            Item::Beside(beside) => {
+                let style = match beside {
+                    Beside::Pause(_) => Style::Pause,
+                    _ => Style::Note,
+                };
+                page.paragraph(2 * INDENT, &[], tokens(&beside.in_words(&names), style));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From how each word was said to how each turn was said.
 
 use super::Voice;
-use super::spans::{finite, within};
+use super::spans::{tenths, within};
 use crate::speech::{Span, Word, WordVoice};
 
 /// A turn's own voice must be heard for this long, in seconds, to be told.
@@ -60,10 +60,6 @@ fn pitch(voices: &[&WordVoice]) -> Option<f64> {
             reached >= half
         })
         .map(|(hertz, _)| hertz)
-}
-
-fn tenths(value: f64) -> f64 {
-    (finite(value) * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

@@ -160,6 +160,18 @@ fn a_call_that_strace_broke_in_two_is_one_call_with_its_result() {
     assert!(made(&calls[2], &["socket("]));
 }
 
+/// A vault whose passphrase is cheap to try.
+pub fn new_vault(passphrase: &str, created: jiff::Timestamp) -> undertone::vault::NewVault {
+    undertone::vault::NewVault {
+        passphrase: passphrase.to_owned().into(),
+        work_factor: 2,
+        extra_recipients: Vec::new(),
+        recovery: false,
+        identity: None,
+        created,
+    }
+}
+
 /// The folder with the fetched tiny.en.
 pub fn models() -> PathBuf {
     let folder = std::env::var_os("UNDERTONE_MODELS").map_or_else(
@@ -222,6 +234,43 @@ fn plain(text: &str) -> Vec<String> {
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Fails if a transcript holds a word that is said in the bundled session between 17.5 and 31.5 s and
+/// nowhere else, which was played off the record, or lacks one that was said before (0.5 to 14.5 s)
+/// and after it (48.2 to 66.5 s). Returns where the pause was, in seconds: no word lies in it.
+pub fn pause_left_no_word(transcript: &serde_json::Value) -> (f64, f64) {
+    let all: Vec<String> = ["therapist", "client"]
+        .iter()
+        .flat_map(|who| heard(transcript, who))
+        .collect();
+    println!("{}", all.join(" "));
+    for word in [
+        "helping",
+        "months",
+        "wake",
+        "night",
+        "breathing",
+        "pointless",
+        "silly",
+    ] {
+        let leaked = all.iter().any(|heard| heard == word);
+        assert!(!leaked, "{word:?} was off the record");
+    }
+    for word in ["okay", "listening", "scary", "risk"] {
+        assert!(all.iter().any(|heard| heard == word), "{word:?} was said");
+    }
+    let at = |value: &serde_json::Value| value.as_f64().expect("a time");
+    let gap = &transcript["gaps"][0];
+    assert_eq!(gap["reason"], "off the record");
+    let (from, to) = (at(&gap["start"]), at(&gap["start"]) + at(&gap["duration"]));
+    for turn in transcript["turns"].as_array().expect("turns") {
+        for word in turn["words"].as_array().expect("words") {
+            let start = at(&word["start"]);
+            assert!(start < from + 0.3 || start > to - 0.3, "a word at {start}");
+        }
+    }
+    (from, to)
 }
 
 /// Wrong, missing and added words against the reference (edit distance).

@@ -89,6 +89,12 @@ impl Pulse {
         command
     }
 
+    /// Plays a file to its end.
+    pub fn play(&self, file: &Path) {
+        let played = self.command("paplay").arg(file).status();
+        assert!(played.expect("paplay: install pulseaudio-utils").success());
+    }
+
     /// Runs `pactl` and returns what it printed.
     pub fn pactl(&self, arguments: &[&str]) -> String {
         let output = self

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
-use undertone::audio::Frames;
 use undertone::audio::flac::Decoder;
+use undertone::audio::{Frames, SPEECH_RATE};
 use undertone::vault::{Manifest, Vault};
 
 use super::desk::{Desk, PASSPHRASE};
@@ -24,6 +24,19 @@ pub fn wav(path: PathBuf, rate: u32, frames: impl Iterator<Item = [f32; 2]>) -> 
     }
     writer.finalize().expect("a sound file");
     path
+}
+
+/// A stretch of the bundled session, in seconds, as a WAV file in a folder.
+pub fn stretch(folder: &Path, from: f64, to: f64) -> PathBuf {
+    let rate = SPEECH_RATE as usize;
+    let file = std::fs::File::open(super::desk::session()).expect("the session");
+    let mut decoder = Decoder::new(file).expect("FLAC");
+    let mut samples = Vec::new();
+    let at = |seconds: f64| (seconds * rate as f64) as usize * 2;
+    while samples.len() < at(to) && decoder.read(&mut samples, rate).expect("whole sound") > 0 {}
+    let frames = samples[at(from)..at(to)].chunks_exact(2);
+    let path = folder.join(format!("{from}.wav"));
+    wav(path, SPEECH_RATE, frames.map(|frame| [frame[0], frame[1]]))
 }
 
 /// The newest session of a desk: what its manifest says, and its sound, interleaved.

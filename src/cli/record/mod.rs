@@ -33,7 +33,7 @@ use super::{Context, consent, signals, sound, terminal};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::lockdown;
-use crate::vault::{ClockInfo, GapInfo, ModelInfo, NewSession, Origin, State, Vault};
+use crate::vault::{ClockInfo, GapInfo, Manifest, NewSession, Origin, State, Vault};
 use crate::{Error, Kind, Result};
 use journal::Journal;
 use screen::{Flags, Screen, Wish};
@@ -93,7 +93,6 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     check_disk(&vault, SPEECH_RATE)?;
     let consent = consent::for_recording(&args.consent, cx)?;
     tell_interrupted(&vault, cx);
-    let drawn = !args.plain && can_draw(cx);
     // A process of its own: it must be begun before no other program may be.
     let scribe = written::begin(args, &consent, cx)?;
     microphones::shut_in(cx);
@@ -105,6 +104,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
         check_disk(&vault, source.spec().sample_rate)?;
     }
     let view = Arc::new(Mutex::new(View::new(&device)));
+    let drawn = !args.plain && can_draw(cx);
     // Ctrl-Z would stop the recording without a word.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGTSTP, Arc::default());
     let teller = Teller::begin();
@@ -184,9 +184,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     if let Some(screen) = &screen {
         screen.close();
     }
-    if hand.scribe.is_some() {
-        signals::hold();
-    }
+    let held = hand.scribe.is_some().then(signals::hold);
     let taken = taken.map_err(|error| match error.kind() {
         Kind::Disk => error.hint(format!("undertone recover {id}")),
         _ => error,
@@ -206,10 +204,16 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }));
     gaps.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     let end = watch.borrow().end;
-    let written = scribe
-        .and_then(|scribe| written::seal(scribe, &session, taken, &gaps, &moments, &teller, cx));
-    let model = written.as_ref().map(|written| written.model.clone());
-    conclude(session, taken, &gaps, &device, &watch.borrow(), model, cx)?;
+    let mut manifest = session.manifest();
+    manifest.duration_s = Some(taken.seconds);
+    manifest.gaps = gaps;
+    manifest.clocks = clocks(&watch.borrow());
+    let written =
+        scribe.and_then(|scribe| written::seal(scribe, &session, &manifest, &moments, &teller, cx));
+    drop(held);
+    manifest.model = written.as_ref().map(|written| written.model.clone());
+    let slowest = watch.borrow().slowest_call;
+    conclude(session, manifest, taken, &device, slowest, cx)?;
     if let Some(written) = &written {
         written.tell(cx);
     }
@@ -246,22 +250,14 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
 /// Writes the manifest and tells what was recorded.
 fn conclude(
     session: NewSession,
+    manifest: Manifest,
     taken: Sofar,
-    gaps: &[GapInfo],
     device: &str,
-    watch: &live::Watch,
-    model: Option<ModelInfo>,
+    slowest_call: Duration,
     cx: &Context,
 ) -> Result<()> {
-    let id = session.id();
-    let transcribed = model.is_some();
-    let clocks = clocks(watch);
-    let mut manifest = session.manifest();
-    manifest.duration_s = Some(taken.seconds);
-    manifest.gaps = gaps.to_vec();
-    manifest.clocks = clocks.clone();
-    manifest.model = model;
-    session.finish(manifest, cx.now())?;
+    let manifest = session.finish(manifest, cx.now())?;
+    let (id, gaps) = (manifest.id, &manifest.gaps);
     let length = terminal::in_words(Duration::from_secs_f64(taken.seconds));
     cx.say(&format!("Recorded and sealed {length}."));
     let lost = || gaps.iter().filter(|gap| gap.reason == LOST);
@@ -282,9 +278,9 @@ fn conclude(
             "bytes": taken.bytes,
             "device": device,
             "gaps": gaps,
-            "clocks": clocks,
-            "transcribed": transcribed,
-            "slowest_callback_us": watch.slowest_call.as_micros() as u64,
+            "clocks": manifest.clocks,
+            "transcribed": manifest.model.is_some(),
+            "slowest_callback_us": slowest_call.as_micros() as u64,
         }))
     } else {
         cx.print(&id.to_string())

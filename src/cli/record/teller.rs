@@ -7,9 +7,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::cli::Context;
+use crate::cli::{Context, terminal};
 
 /// Pieces of text that may wait.
 const WAITING: usize = 256;
@@ -82,11 +82,9 @@ impl Teller {
 
     /// Waits a moment for what is still to be written.
     pub fn settle(&self) {
-        let begun = Instant::now();
-        let behind = || self.written.load(Ordering::Acquire) < self.given.load(Ordering::Relaxed);
-        while behind() && begun.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        terminal::wait_until(PATIENCE, || {
+            self.written.load(Ordering::Acquire) >= self.given.load(Ordering::Relaxed)
+        });
     }
 }
 
@@ -101,6 +99,7 @@ impl Drop for Teller {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+    use std::time::Instant;
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);

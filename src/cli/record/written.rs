@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use super::RecordArgs;
 use super::scribe::{self, Scribe};
 use super::teller::Teller;
-use crate::cli::sound::Sofar;
-use crate::cli::{Context, signals, transcribe};
+use crate::cli::{Context, transcribe};
 use crate::transcript::{Moments, Transcript};
-use crate::vault::{Consent, Event, GapInfo, ModelInfo, NewSession, Purpose};
+use crate::vault::{Consent, Event, Manifest, ModelInfo, NewSession, Purpose};
 use crate::{Error, Kind, Result};
 
 /// Begins to write down while recording, where that is wanted, agreed to and possible.
@@ -60,36 +59,31 @@ impl Written {
 pub fn seal(
     scribe: Scribe,
     session: &NewSession,
-    taken: Sofar,
-    gaps: &[GapInfo],
+    manifest: &Manifest,
     moments: &Moments,
     teller: &Teller,
     cx: &Context,
 ) -> Option<Written> {
     let begun = Instant::now();
+    let seconds = manifest.duration_s.unwrap_or(0.0);
     let installed = scribe.installed().clone();
     // What ended the recording has been done; a further signal ends the waiting.
-    signals::hold();
     cx.cancel().store(false, Ordering::Relaxed);
     if scribe.state() == scribe::State::Writing {
         teller.say(cx, "Writing down what is left. Ctrl-C leaves it for later.");
     }
     let heard = scribe.finish(cx);
     cx.cancel().store(true, Ordering::Relaxed);
-    signals::release();
     // The other process is believed no further than a file from elsewhere.
-    let Some(heard) = heard.filter(|heard| scribe::believable(heard, taken.seconds)) else {
+    let Some(heard) = heard.filter(|heard| scribe::believable(heard, seconds)) else {
         teller.say(
             cx,
             "The words will come after the session: the sound is whole.",
         );
         return None;
     };
-    let mut manifest = session.manifest();
-    manifest.duration_s = Some(taken.seconds);
-    manifest.gaps = gaps.to_vec();
     let id = session.id();
-    let transcript = transcribe::assemble(id, &manifest, moments, &installed, heard, cx);
+    let transcript = transcribe::assemble(id, manifest, moments, &installed, heard, cx);
     let sealed = transcribe::bytes(&transcript)
         .and_then(|bytes| {
             crate::transcript::parse(bytes.as_slice(), bytes.len() as u64)?;

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::data::{VoiceApart, VoiceFacts};
-use crate::transcript::spans::millis;
+use crate::transcript::spans::{millis, tenths};
 use crate::transcript::{Turn, Voice};
 
 /// A baseline takes this many measured turns.
@@ -122,10 +122,6 @@ fn sign<'a>(value: f64, under: &'a str, over: &'a str) -> &'a str {
 fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     super::median(&mut values)
-}
-
-fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

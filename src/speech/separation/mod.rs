@@ -16,10 +16,12 @@ mod leak;
 mod noise;
 
 use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};
+use super::spans::inside;
 use super::{ChannelSeparation, Separation, Span};
 use delay::Delay;
 use leak::{MARGIN_DB, Sides};
-use noise::{Noise, QUIETEST_DB, percentile};
+pub(super) use noise::percentile;
+use noise::{Noise, QUIETEST_DB};
 
 /// Mean excess over the bands, in dB, from which a frame is own voice. Chosen on the development
 /// sessions; flat between 1.0 and 2.0.
@@ -287,11 +289,6 @@ fn figures(
     activity: &[Vec<Span>],
     sides: Option<&Sides>,
 ) -> Vec<ChannelSeparation> {
-    let inside = |spans: &[Span], frame: usize| {
-        let time = frame as f64 / FRAME_RATE;
-        let at = spans.partition_point(|span| span.end <= time);
-        spans.get(at).is_some_and(|span| span.start <= time)
-    };
     features
         .channels
         .iter()
@@ -300,11 +297,12 @@ fn figures(
             let (mut own, mut count) = (0.0, 0u32);
             let mut quiet = Vec::new();
             for frame in 0..channel.len() {
-                let talking = inside(&activity[index], frame);
+                let time = frame as f64 / FRAME_RATE;
+                let talking = inside(&activity[index], time);
                 let other = activity
                     .iter()
                     .enumerate()
-                    .any(|(at, spans)| at != index && inside(spans, frame));
+                    .any(|(at, spans)| at != index && inside(spans, time));
                 if talking && !other {
                     own += f64::from(from_db(channel.level_db(frame)));
                     count += 1;

@@ -1,5 +1,5 @@
-//! CSV after RFC 4180: a header, then a row a turn or bookmark, in the order of their times, CRLF, text always in quotes, UTF-8 without a
-//! byte order mark.
+//! CSV after RFC 4180: a header, then a row a turn or bookmark, in the order of their times, CRLF,
+//! text always in quotes, UTF-8 without a byte order mark.
 //!
 //! A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` as a formula, quotes or not.
 //! Such text gets an apostrophe in front, which spreadsheets take as "this is text".

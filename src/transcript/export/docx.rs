@@ -6,9 +6,7 @@ use docx_rs::{Docx, LineSpacing, Paragraph, Run, RunFonts};
 use zeroize::Zeroizing;
 
 use crate::transcript::text::{Names, clock, marked, shown};
-use crate::transcript::timeline::{
-    Item, heading, items, marked_moment, missing, remark, silence, without_words,
-};
+use crate::transcript::timeline::{Item, heading, items, remark};
 use crate::transcript::{Transcript, Turn};
 
 /// The grey of what is not speech, as red, green and blue.
@@ -57,10 +55,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
                 }
                 words(paragraph, turn)
             }
-            Item::Pause(pause) => small(&silence(pause)),
-            Item::Gap(gap) => small(&missing(gap)),
-            Item::Bookmark(mark) => small(&marked_moment(mark)),
-            Item::Wordless(sound) => small(&without_words(sound, &names)),
+            Item::Beside(beside) => small(&beside.in_words(&names)),
         });
     }
     // The archive's directory comes last and points back, so it is made in memory first.

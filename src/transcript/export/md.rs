@@ -4,9 +4,7 @@ use std::io::{self, Write};
 
 use crate::transcript::Transcript;
 use crate::transcript::text::{Names, clock, plain};
-use crate::transcript::timeline::{
-    Item, heading, items, marked_moment, missing, remark, silence, without_words,
-};
+use crate::transcript::timeline::{Item, heading, items, remark};
 
 /// The text so that no Markdown reader takes any of it for markup, a link or HTML.
 fn escape(text: &str) -> String {
@@ -63,12 +61,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
                     escape(&plain(turn))
                 )?;
             }
-            Item::Pause(pause) => writeln!(out, "\n*{}*", escape(&silence(pause)))?,
-            Item::Gap(gap) => writeln!(out, "\n*{}*", escape(&missing(gap)))?,
-            Item::Bookmark(mark) => writeln!(out, "\n*{}*", escape(&marked_moment(mark)))?,
-            Item::Wordless(sound) => {
-                writeln!(out, "\n*{}*", escape(&without_words(sound, &names)))?;
-            }
+            Item::Beside(beside) => writeln!(out, "\n*{}*", escape(&beside.in_words(&names)))?,
         }
     }
     Ok(())

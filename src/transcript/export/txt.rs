@@ -4,9 +4,7 @@ use std::io::{self, Write};
 
 use crate::transcript::Transcript;
 use crate::transcript::text::{Names, clock, plain};
-use crate::transcript::timeline::{
-    Item, heading, items, marked_moment, missing, remark, silence, without_words,
-};
+use crate::transcript::timeline::{Item, heading, items, remark};
 
 pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<()> {
     let names = Names::of(transcript);
@@ -33,10 +31,7 @@ pub(super) fn write(transcript: &Transcript, out: &mut dyn Write) -> io::Result<
                     plain(turn)
                 )?;
             }
-            Item::Pause(pause) => writeln!(out, "        {}", silence(pause))?,
-            Item::Gap(gap) => writeln!(out, "        {}", missing(gap))?,
-            Item::Bookmark(mark) => writeln!(out, "        {}", marked_moment(mark))?,
-            Item::Wordless(sound) => writeln!(out, "        {}", without_words(sound, &names))?,
+            Item::Beside(beside) => writeln!(out, "        {}", beside.in_words(&names))?,
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryIter, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind};
 use crossterm::{cursor, event, execute, terminal};
@@ -64,7 +64,7 @@ impl Screen {
             before(panic);
         }));
         // A second signal would end the process with the terminal still ours.
-        signals::hold();
+        let held = signals::hold();
         TAKEN.store(true, Ordering::SeqCst);
         let opened = terminal::enable_raw_mode()
             .and_then(|()| {
@@ -99,7 +99,7 @@ impl Screen {
                     std::thread::sleep(EVERY);
                 }
                 settle(&closed);
-                signals::release();
+                drop(held);
             })
             .map_err(unfit)
             .inspect_err(|_| give_back())?;
@@ -133,14 +133,7 @@ impl Screen {
 
 /// Waits until the terminal was given back; false when that takes too long.
 fn settle(done: &AtomicBool) -> bool {
-    let begun = Instant::now();
-    while !done.load(Ordering::SeqCst) {
-        if begun.elapsed() > Duration::from_millis(500) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    true
+    crate::cli::terminal::wait_until(Duration::from_millis(500), || done.load(Ordering::SeqCst))
 }
 
 impl Drop for Screen {

@@ -21,9 +21,6 @@ pub struct ScribeArgs {
     /// The speech model
     #[arg(long, value_name = "NAME")]
     model: String,
-    /// The language spoken
-    #[arg(long, value_name = "CODE")]
-    language: Option<String>,
 }
 
 /// While more sound than this waits, in seconds, nothing is written down to be shown.
@@ -41,7 +38,7 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
     let detector = store.detector();
     let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
     let decoding = Decoding {
-        language: args.language.clone(),
+        language: None,
         vocabulary: None,
         threads: 1,
         beam: 1,

@@ -17,8 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::audio::to_i16;
-use crate::cli::Context;
-use crate::cli::terminal::Progress;
+use crate::cli::{Context, terminal};
 use crate::model::Installed;
 use crate::speech::{ChannelSpeech, Heard, Utterance, Word, knows_language};
 use pipe::Message;
@@ -231,7 +230,7 @@ impl Bar {
         let (shares, coming) = sync_channel(1);
         let thread = std::thread::Builder::new().name("progress".to_owned());
         let thread = thread.spawn(move || {
-            let mut bar = Progress::start("Writing down the rest", quiet);
+            let mut bar = terminal::Progress::start("Writing down the rest", quiet);
             for share in coming {
                 bar.at(share);
             }
@@ -250,14 +249,8 @@ impl Bar {
     /// Takes the line away, if the terminal lets it.
     fn finish(self) {
         drop(self.shares);
-        let begun = Instant::now();
-        while self
-            .thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-            && begun.elapsed() < Duration::from_millis(300)
-        {
-            std::thread::sleep(Duration::from_millis(10));
+        if let Some(thread) = self.thread {
+            terminal::wait_until(Duration::from_millis(300), || thread.is_finished());
         }
     }
 }

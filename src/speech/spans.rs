@@ -1,0 +1,83 @@
+//! Arithmetic on stretches of time. Knows nothing of sound or speakers.
+
+use super::Span;
+
+/// The spans in order, overlapping and touching ones joined; broken ones (not finite, backwards)
+/// left out.
+pub(crate) fn union(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.start.is_finite() && span.end.is_finite() && span.end >= span.start);
+    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
+    let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => joined.push(span),
+        }
+    }
+    joined
+}
+
+/// Whether a moment lies in one of the spans, of a list made by [`union`].
+pub(crate) fn inside(spans: &[Span], seconds: f64) -> bool {
+    let at = spans.partition_point(|span| span.end <= seconds);
+    spans.get(at).is_some_and(|span| span.start <= seconds)
+}
+
+/// The parts of the spans (in order) that lie outside what is held (in order).
+pub(crate) fn without(spans: &[Span], held: &[Span]) -> Vec<Span> {
+    let mut left = Vec::new();
+    for span in spans {
+        let mut start = span.start;
+        let first = held.partition_point(|other| other.end <= span.start);
+        for other in held[first..].iter().take_while(|o| o.start < span.end) {
+            if other.start > start {
+                left.push(Span {
+                    start,
+                    end: other.start,
+                });
+            }
+            start = start.max(other.end);
+        }
+        if span.end > start {
+            left.push(Span {
+                start,
+                end: span.end,
+            });
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::speech::testing::spans;
+
+    proptest! {
+        #[test]
+        fn a_moment_is_left_if_it_is_in_a_span_and_not_held(
+            spans in spans(3.0, 5.0),
+            held in spans(3.0, 5.0),
+            moment in 0.0f64..80.0,
+        ) {
+            let holds = |list: &[Span]| list.iter().any(|s| s.start < moment && moment < s.end);
+            let within = |list: &[Span]| list.iter().any(|s| s.start <= moment && moment <= s.end);
+            let left = without(&spans, &held);
+            prop_assert_eq!(holds(&left), holds(&spans) && !within(&held));
+        }
+    }
+
+    fn span(start: f64, end: f64) -> Span {
+        Span { start, end }
+    }
+
+    #[test]
+    fn what_no_window_holds_is_left() {
+        let spans = [span(0.0, 2.0), span(3.0, 9.0), span(10.0, 11.0)];
+        let held = [span(1.0, 4.0), span(5.0, 6.0), span(9.5, 12.0)];
+        let left = without(&spans, &held);
+        assert_eq!(left, [span(0.0, 1.0), span(4.0, 5.0), span(6.0, 9.0)]);
+    }
+}

@@ -75,8 +75,11 @@ def words_of_transcript(transcript):
     return plain, fillers
 
 
-def run_undertone(binary, session, model):
-    """The way of a session through undertone, in a vault of its own that is gone afterwards."""
+def transcript_by_undertone(binary, session, model):
+    """The way of a session through undertone, in a vault of its own that is gone afterwards.
+
+    Returns the undertone-transcript/1 and what each step cost.
+    """
     passphrase = secrets.token_urlsafe(24).encode() + b"\n"
     steps = {}
     with tempfile.TemporaryDirectory(prefix="undertone-bench-") as folder:
@@ -97,7 +100,12 @@ def run_undertone(binary, session, model):
         step("import", str(session))
         language = [] if model.endswith(".en") else ["--language", "en"]
         step("transcribe", "last", "--model", model, *language)
-        transcript = json.loads(step("export", "last", "--format", "json"))
+        return json.loads(step("export", "last", "--format", "json")), steps
+
+
+def run_undertone(binary, session, model):
+    """The words of a session by undertone, and what they cost."""
+    transcript, steps = transcript_by_undertone(binary, session, model)
     separation = transcript.get("separation", {})
     figures = steps["transcribe"] | {"import_cpu_s": steps["import"]["cpu_s"], "model": transcript.get("model")}
     return words_of_transcript(transcript), figures | {"separation": separation}

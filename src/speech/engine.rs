@@ -328,6 +328,7 @@ fn finish(words: Vec<Pending>, length: f64) -> Vec<WindowWord> {
     let mut before = 0.0f64;
     for word in words {
         let text = String::from_utf8_lossy(&word.bytes).trim().to_owned();
+        let text = if hummed(&text) { HUM.to_owned() } else { text };
         let (Some(first), Some(last)) = (word.tokens.first(), word.tokens.last()) else {
             continue;
         };
@@ -362,6 +363,21 @@ fn finish(words: Vec<Pending>, length: f64) -> Vec<WindowWord> {
     out
 }
 
+/// How a hummed answer is written.
+const HUM: &str = "Mm-hmm.";
+
+/// Whether a word is a hum that was spelled letter by letter, such as "M.M.H.M." or "M-M-H-M-H-M": tiny
+/// models do that, and no word of a language looks so.
+fn hummed(text: &str) -> bool {
+    let letters: Vec<&str> = text
+        .split(['.', '-', ','])
+        .filter(|letter| !letter.is_empty())
+        .collect();
+    letters.len() >= 4
+        && letters.iter().any(|letter| matches!(*letter, "M" | "m"))
+        && letters.iter().all(|letter| matches!(*letter, "M" | "m" | "H" | "h"))
+}
+
 /// Whether Whisper knows a language by this code, such as `en`.
 #[must_use]
 pub fn knows_language(code: &str) -> bool {
@@ -386,4 +402,19 @@ fn alignment_heads(name: &str) -> Option<DtwModelPreset> {
         "large-v3-turbo" => DtwModelPreset::LargeV3Turbo,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hum_that_was_spelled_is_a_hum_and_initials_are_not() {
+        for hum in ["M.M.H.M.H.M.H.", "M-M-H-M", "m-h-m-h,"] {
+            assert!(hummed(hum), "{hum}");
+        }
+        for other in ["M.", "M.H.", "H-H-H-H", "M.D.H.M.", "Mm-hmm.", "hmm", "", "...."] {
+            assert!(!hummed(other), "{other}");
+        }
+    }
 }

@@ -375,7 +375,9 @@ fn hummed(text: &str) -> bool {
         .collect();
     letters.len() >= 4
         && letters.iter().any(|letter| matches!(*letter, "M" | "m"))
-        && letters.iter().all(|letter| matches!(*letter, "M" | "m" | "H" | "h"))
+        && letters
+            .iter()
+            .all(|letter| matches!(*letter, "M" | "m" | "H" | "h"))
 }
 
 /// Whether Whisper knows a language by this code, such as `en`.
@@ -413,7 +415,9 @@ mod tests {
         for hum in ["M.M.H.M.H.M.H.", "M-M-H-M", "m-h-m-h,"] {
             assert!(hummed(hum), "{hum}");
         }
-        for other in ["M.", "M.H.", "H-H-H-H", "M.D.H.M.", "Mm-hmm.", "hmm", "", "...."] {
+        for other in [
+            "M.", "M.H.", "H-H-H-H", "M.D.H.M.", "Mm-hmm.", "hmm", "", "....",
+        ] {
             assert!(!hummed(other), "{other}");
         }
     }

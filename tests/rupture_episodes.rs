@@ -13,6 +13,10 @@ const SPLITS: [(&str, &str); 4] = [
     ("test", include_str!("rupture/test.jsonl")),
 ];
 
+/// Lines and replies outside episodes: for training alone.
+const LINES: &str = include_str!("rupture/lines.tsv");
+const REPLIES: &str = include_str!("rupture/replies.tsv");
+
 const MARKERS: [&str; 13] = [
     "complaint_progress",
     "complaint_therapist",
@@ -399,4 +403,72 @@ fn every_split_holds_every_name_and_the_rubric_defines_it() {
         );
     }
     assert!(all.iter().filter(|e| !e.note.is_empty()).count() >= 30);
+}
+
+/// The rows of a table, without its head.
+fn rows<const N: usize>(table: &'static str) -> Vec<[&'static str; N]> {
+    let row = |line: &'static str| -> [&'static str; N] {
+        let fields: Vec<&str> = line.split('\t').collect();
+        fields.try_into().unwrap_or_else(|_| panic!("{line}"))
+    };
+    table.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn lines_and_replies_outside_episodes_have_known_names() {
+    let lines = rows::<6>(LINES);
+    assert!(lines.len() > 3000);
+    for line in &lines {
+        let [writer, kind, tier, reading, _, text] = line;
+        assert!(!writer.is_empty() && !text.is_empty(), "{line:?}");
+        if *kind == "none" {
+            assert_eq!((*tier, *reading), ("-", "-"), "{line:?}");
+        } else {
+            assert!(MARKERS.contains(kind), "{line:?}");
+            assert!(READINGS.contains(reading), "{line:?}");
+            let never = NEVER_EXPLICIT.contains(kind);
+            assert!(
+                *tier == "possible" || *tier == "explicit" && !never,
+                "{line:?}"
+            );
+        }
+    }
+    for line in rows::<5>(REPLIES) {
+        let [_, reading, stance, client, reply] = line;
+        assert!(READINGS.contains(&reading), "{line:?}");
+        assert!(["receives", "defends"].contains(&stance), "{line:?}");
+        assert!(!client.is_empty() && !reply.is_empty(), "{line:?}");
+    }
+}
+
+#[test]
+fn nothing_that_was_trained_on_stands_where_it_is_judged() {
+    let plain = |text: &str| -> Vec<String> {
+        let sentences = text.split_inclusive(['.', '?', '!', '…']);
+        let words = |s: &str| -> Vec<String> {
+            s.split(|c: char| !c.is_alphanumeric() && c != '\'')
+                .filter(|word| !word.is_empty())
+                .map(str::to_lowercase)
+                .collect()
+        };
+        sentences
+            .map(words)
+            .filter(|words| words.len() >= 6)
+            .map(|words| words.join(" "))
+            .collect()
+    };
+    let mut judged: BTreeSet<String> = BTreeSet::new();
+    for (split, text) in SPLITS.iter().filter(|(split, _)| *split != "train") {
+        for line in text.lines() {
+            let episode: Episode = serde_json::from_str(line).expect(split);
+            judged.extend(episode.turns.iter().flat_map(|turn| plain(&turn.text)));
+        }
+    }
+    let trained = rows::<6>(LINES).into_iter().flat_map(|row| plain(row[5]));
+    let replies = rows::<5>(REPLIES)
+        .into_iter()
+        .flat_map(|row| [plain(row[3]), plain(row[4])].concat());
+    for sentence in trained.chain(replies) {
+        assert!(!judged.contains(&sentence), "{sentence}");
+    }
 }

@@ -138,7 +138,7 @@ pub struct Evidence {
 pub enum EvidenceBy {
     /// Wording of a rule: these words matched.
     Wording,
-    /// A learned model: these words weighed most.
+    /// A sentence encoder: the written example that the sentence resembles most.
     Resemblance,
     /// Length and order of turns.
     Sequence,

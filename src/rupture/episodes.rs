@@ -7,7 +7,7 @@ use super::data::{
 };
 use super::language::Language;
 use super::markers::{Hit, markers, runs};
-use super::recall::{resembles, stance};
+use super::recall::{Resemblance, reading, stance};
 use super::replies::{Acts, Before, acts, reply};
 use super::said::{Said, any, said};
 use crate::transcript::spans::millis;
@@ -23,12 +23,14 @@ pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
     };
     let turns = said(transcript, language);
     let mut hits = runs(&turns, language);
+    let resemblance = Resemblance::of(&turns, language);
     for at in (0..turns.len()).filter(|at| turns[*at].role == Role::Client) {
         let by_rules = markers(&turns, at, language);
         if by_rules.is_empty() {
-            hits.extend(resembles(&turns, at, language));
+            hits.extend(resemblance.marker(&turns, at, language));
         }
-        hits.extend(by_rules);
+        let weighed = by_rules.into_iter();
+        hits.extend(weighed.map(|hit| resemblance.weigh(hit, &turns)));
     }
     hits.sort_by_key(|hit| (hit.at, hit.tier));
     let mut number = 0;
@@ -87,7 +89,7 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
             && before.received
             && turns[at - 1].has(language.replies.guard("asked_why"));
         let mut acts = acts(&turns[at], before, language);
-        acts.stance = stance(&turns[at], acts.stance, before.received, language);
+        acts.stance = stance(turns, at, acts.stance, before.received, language);
         match acts.stance {
             Stance::Receives => acts.kinds.retain(|(kind, _)| kind.receives()),
             Stance::Defends => acts.kinds.retain(|(kind, _)| !kind.receives()),
@@ -269,6 +271,15 @@ fn readings(
                     continue;
                 }
                 found.push((place, reading.kind, line(turn, sentence.words.clone())));
+            }
+        }
+    }
+    if found.is_empty() {
+        for hit in group {
+            let turn = &turns[hit.at];
+            if let Some(kind) = reading(turn, language) {
+                let place = (hit.at, hit.words.start);
+                found.push((place, kind, line(turn, hit.words.clone())));
             }
         }
     }

@@ -41,7 +41,7 @@ enum About {
 pub(crate) fn markers(turns: &[Said<'_>], at: usize, language: &Language) -> Vec<Hit> {
     let mut best: Vec<Option<Hit>> = Vec::new();
     let turn = &turns[at];
-    for (index, sentence) in turn.sentences.iter().enumerate() {
+    for index in 0..turn.sentences.len() {
         let found = language
             .markers
             .rules
@@ -49,7 +49,6 @@ pub(crate) fn markers(turns: &[Said<'_>], at: usize, language: &Language) -> Vec
             .filter_map(|rule| hit(turns, at, index, rule, language))
             // Plain words before soft ones, then the more specific kind.
             .min_by_key(|hit| (hit.tier, rank(hit.kind)));
-        let _ = sentence;
         best.push(found);
     }
     let mut hits: Vec<Hit> = Vec::new();
@@ -94,10 +93,10 @@ fn hit(
     if turn.length > rule.at_most_words || rule.early && index > EARLY {
         return None;
     }
-    let (pattern, found) = rule
+    let found = rule
         .when
         .iter()
-        .find_map(|pattern| Some((pattern, pattern.find(sentence)?)))?;
+        .find_map(|pattern| pattern.find(sentence))?;
     if any(&rule.unless, sentence) {
         return None;
     }
@@ -168,13 +167,12 @@ fn hit(
         kind: rule.kind,
         tier,
         words: sentence.words.clone(),
-        evidence: vec![evidence(turn, sentence, pattern, &found)],
+        evidence: vec![evidence(turn, sentence, &found)],
         against,
     })
 }
 
-fn evidence(turn: &Said<'_>, sentence: &Sentence, pattern: &Pattern, found: &Found) -> Evidence {
-    let _ = pattern.source();
+fn evidence(turn: &Said<'_>, sentence: &Sentence, found: &Found) -> Evidence {
     Evidence {
         by: EvidenceBy::Wording,
         what: turn.quote(sentence.words_of(found)),
@@ -261,16 +259,19 @@ fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &
     About::Unknown
 }
 
+/// Whether a guard speaks against the sentence as a whole: somebody else's words, denied, over.
+pub(crate) fn guarded(sentence: &Sentence, language: &Language) -> bool {
+    ["reported", "denied", "over"]
+        .iter()
+        .any(|guard| any(language.markers.guard(guard), sentence))
+}
+
 /// Whether a sentence may be about this therapy: it speaks to the therapist or of the therapy, or
 /// answers a question about it, and no guard of another's words speaks against it.
 pub(crate) fn close_by(turns: &[Said<'_>], at: usize, index: usize, language: &Language) -> bool {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
-    if any(guards.guard("reported"), sentence)
-        || any(guards.guard("denied"), sentence)
-        || any(guards.guard("over"), sentence)
-        || any(guards.guard("elsewhere"), sentence)
-    {
+    if guarded(sentence, language) || any(guards.guard("elsewhere"), sentence) {
         return false;
     }
     any(guards.guard("to_the_therapist"), sentence)

@@ -1,87 +1,182 @@
 //! The recall layer: what resembles the written examples though no rule names it. It adds
-//! findings of tier *possible* alone, and only where the words are about the two or the therapy.
+//! findings of tier *possible* alone, and weighs what the rules found.
 
-use super::data::{Evidence, EvidenceBy, MarkerKind, Stance, Tier};
+use std::collections::HashMap;
+
+use super::data::{Evidence, EvidenceBy, ReadingKind, Stance, Tier};
 use super::language::Language;
-use super::language::learned::features;
-use super::markers::{Hit, close_by};
-use super::said::Said;
+use super::language::encoder::{Encoded, Text, plain};
+use super::language::normal::sure;
+use super::markers::{Hit, close_by, guarded};
+use super::said::{Said, before};
+use crate::transcript::Role;
 
 /// A shorter sentence resembles too much.
-const LEAST_WORDS: usize = 6;
+const LEAST_WORDS: usize = 4;
 
-/// How sure (in steps of the score) the model of replies must be to be heard where the rules say
-/// nothing or both.
-const SURE: f64 = 8.0;
+/// From this score on a sentence that speaks to the therapist or of the therapy is a finding. This
+/// and the next chosen on the tune split and on ordinary counselling (`docs/rupture-model.md`).
+const NEAR: f32 = 1.0;
+
+/// From this score on any sentence is.
+const FAR: f32 = 5.0;
+
+/// A plain marker of the rules below this score is not told as plain.
+const PLAIN: f32 = 2.0;
+
+/// How sure the encoder must be of a reply to be heard where the rules say nothing or both.
+const SURE: f32 = 0.5;
 
 /// How sure it must be to speak against the rules.
-const SURER: f64 = 40.0;
+const SURER: f32 = 2.0;
 
-/// A marker in a turn of the client in which no rule found one.
-pub(crate) fn resembles(turns: &[Said<'_>], at: usize, language: &Language) -> Option<Hit> {
-    let turn = &turns[at];
-    let strain = language.learned.model("strain")?;
-    let (sentence, features, _) = turn
-        .sentences
-        .iter()
-        .enumerate()
-        .filter(|(_, sentence)| sentence.tokens.len() >= LEAST_WORDS)
-        .filter(|(index, _)| close_by(turns, at, *index, language))
-        .map(|(_, sentence)| {
-            let features = features(&turn.turn.words[sentence.words.clone()]);
-            let score = strain.score(&features);
-            (sentence, features, score)
-        })
-        .filter(|(.., score)| *score >= strain.threshold())
-        .max_by(|a, b| a.2.total_cmp(&b.2))?;
-    let kind = language
-        .learned
-        .of("kind ")
-        .max_by(|a, b| a.1.score(&features).total_cmp(&b.1.score(&features)))
-        .and_then(|(name, _)| MarkerKind::ALL.into_iter().find(|kind| kind.id() == name))?;
-    Some(Hit {
-        at,
-        since: None,
-        kind,
-        tier: Tier::Possible,
-        words: sentence.words.clone(),
-        evidence: vec![Evidence {
-            by: EvidenceBy::Resemblance,
-            what: strain.most(&features, 4).join(", "),
-        }],
-        against: vec!["no rule names these words; they only resemble written examples".into()],
-    })
+/// How much more than "not enough said" a reading must be resembled.
+const CLEARLY: f32 = 1.0;
+
+/// What the encoder says of a session's sentences.
+#[derive(Debug, Default)]
+pub(crate) struct Resemblance {
+    /// By turn and sentence.
+    sentences: HashMap<(usize, usize), Encoded>,
 }
 
-/// The stance of a reply, where the model is sure enough to add to what the rules say.
+impl Resemblance {
+    /// Of every sentence of the client's that is long enough and surely heard.
+    pub(crate) fn of(turns: &[Said<'_>], language: &Language) -> Resemblance {
+        let Some(encoder) = language.encoder() else {
+            return Resemblance::default();
+        };
+        let mut places = Vec::new();
+        let mut texts = Vec::new();
+        for (at, turn) in turns.iter().enumerate() {
+            if turn.role != Role::Client {
+                continue;
+            }
+            for (index, sentence) in turn.sentences.iter().enumerate() {
+                let said = &turn.turn.words[sentence.words.clone()];
+                let words = plain(said);
+                // Without a word that may be a "not" a sentence may mean the opposite.
+                if words.len() >= LEAST_WORDS && said.iter().all(sure) {
+                    places.push((at, index));
+                    texts.push(Text {
+                        before: None,
+                        words,
+                    });
+                }
+            }
+        }
+        let encoded = encoder.encode(&texts);
+        let sentences = places
+            .into_iter()
+            .zip(encoded)
+            .filter_map(|(place, encoded)| Some((place, encoded?)))
+            .collect();
+        Resemblance { sentences }
+    }
+
+    /// A marker in a turn of the client in which no rule found one.
+    pub(crate) fn marker(&self, turns: &[Said<'_>], at: usize, language: &Language) -> Option<Hit> {
+        let turn = &turns[at];
+        let (sentence, encoded) = turn
+            .sentences
+            .iter()
+            .enumerate()
+            .filter_map(|(index, sentence)| {
+                let encoded = self.sentences.get(&(at, index))?;
+                let close = close_by(turns, at, index, language);
+                let least = if close { NEAR } else { FAR };
+                (encoded.strain >= least && !guarded(sentence, language))
+                    .then_some((sentence, encoded))
+            })
+            .max_by(|a, b| a.1.strain.total_cmp(&b.1.strain))?;
+        Some(Hit {
+            at,
+            since: None,
+            kind: encoded.kind(),
+            tier: Tier::Possible,
+            words: sentence.words.clone(),
+            evidence: vec![Evidence {
+                by: EvidenceBy::Resemblance,
+                what: language
+                    .examples
+                    .nearest(encoded, encoded.kind())
+                    .unwrap_or_default()
+                    .into(),
+            }],
+            against: vec!["no rule names these words; they only resemble written examples".into()],
+        })
+    }
+
+    /// Weighs a marker that a rule found: plain words that do not resemble the written examples
+    /// of strain well are told as possible.
+    pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Hit {
+        let turn = &turns[hit.at];
+        let most = turn
+            .sentences
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.words.start >= hit.words.start && s.words.end <= hit.words.end)
+            .filter_map(|(index, _)| self.sentences.get(&(hit.at, index)))
+            .map(|encoded| encoded.strain)
+            .max_by(f32::total_cmp);
+        if hit.tier == Tier::Explicit && most.is_some_and(|most| most < PLAIN) {
+            hit.tier = Tier::Possible;
+            hit.against
+                .push("as a whole it resembles written examples of strain only a little".into());
+        }
+        hit
+    }
+}
+
+/// The stance of a reply: of the rules where they and the encoder agree or it is unsure.
 ///
-/// After the client was received, a reason is no defence: there the model alone finds none.
+/// After the client was received, a reason is no defence: there the encoder alone finds none.
 pub(crate) fn stance(
-    turn: &Said<'_>,
+    turns: &[Said<'_>],
+    at: usize,
     by_rules: Stance,
     received: bool,
     language: &Language,
 ) -> Stance {
-    let Some(model) = language.learned.model("stance") else {
-        return by_rules;
-    };
+    let turn = &turns[at];
     if turn.length < 3 {
         return by_rules;
     }
-    let score = model.score(&features(&turn.turn.words));
-    let by_model = if score > 0.0 {
+    let Some(encoder) = language.encoder() else {
+        return by_rules;
+    };
+    let client = before(turns, at, Role::Client);
+    let text = Text {
+        before: Some(client.map_or_else(Vec::new, |client| plain(&client.turn.words))),
+        words: plain(&turn.turn.words),
+    };
+    let Some(Some(encoded)) = encoder.encode(&[text]).pop() else {
+        return by_rules;
+    };
+    let by_encoder = if encoded.receives > 0.0 {
         Stance::Receives
     } else {
         Stance::Defends
     };
     let needed = match by_rules {
-        Stance::Unclear if received && by_model == Stance::Defends => return by_rules,
+        Stance::Unclear if received && by_encoder == Stance::Defends => return by_rules,
         Stance::Unclear | Stance::Mixed => SURE,
         _ => SURER,
     };
-    if score.abs() >= needed {
-        by_model
+    if encoded.receives.abs() >= needed {
+        by_encoder
     } else {
         by_rules
     }
+}
+
+/// The reading that a client's words resemble, where they resemble one clearly.
+pub(crate) fn reading(turn: &Said<'_>, language: &Language) -> Option<ReadingKind> {
+    let text = Text {
+        before: None,
+        words: plain(&turn.turn.words),
+    };
+    let encoded = language.encoder()?.encode(&[text]).pop()??;
+    let (kind, clearly) = encoded.reading();
+    (kind != ReadingKind::NotEnoughSaid && clearly >= CLEARLY).then_some(kind)
 }

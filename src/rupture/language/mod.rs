@@ -3,18 +3,20 @@
 //!
 //! Holds wording only; what is made of it is decided by the modules above.
 
+pub(crate) mod encoder;
+pub(crate) mod examples;
 pub(crate) mod feelings;
-pub(crate) mod learned;
 pub(crate) mod normal;
 pub(crate) mod pattern;
 mod rules;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use serde::Deserialize;
 
+use encoder::Encoder;
+use examples::Examples;
 use feelings::Feelings;
-use learned::Learned;
 use normal::Normal;
 use pattern::{Classes, Pattern};
 pub(crate) use rules::*;
@@ -28,23 +30,30 @@ pub(crate) struct Language {
     pub(crate) markers: Markers,
     pub(crate) replies: Replies,
     pub(crate) words: Words,
-    pub(crate) learned: Learned,
     pub(crate) feelings: Feelings,
+    pub(crate) examples: Examples,
+    /// Read at its first use: it takes longer than all the rest.
+    encoder: OnceLock<Result<Encoder, String>>,
+    files: &'static Files,
 }
 
 /// The files of a language.
+#[derive(Debug, Clone)]
 struct Files {
     normal: &'static str,
     classes: &'static str,
     markers: &'static [&'static str],
     replies: &'static str,
     words: &'static str,
-    learned: &'static str,
     feelings: &'static str,
     valence: &'static str,
+    encoder: &'static [u8],
+    encoder_words: &'static str,
+    examples: &'static str,
+    example_places: &'static [u8],
 }
 
-const ENGLISH: Files = Files {
+static ENGLISH: Files = Files {
     normal: include_str!("en/normal.toml"),
     classes: include_str!("en/classes.toml"),
     markers: &[
@@ -56,9 +65,12 @@ const ENGLISH: Files = Files {
     ],
     replies: include_str!("en/replies.toml"),
     words: include_str!("en/words.toml"),
-    learned: include_str!("en/learned.txt"),
     feelings: include_str!("en/feelings.toml"),
     valence: include_str!("en/valence.tsv"),
+    encoder: include_bytes!("en/encoder.onnx"),
+    encoder_words: include_str!("en/encoder-words.txt"),
+    examples: include_str!("en/examples.tsv"),
+    example_places: include_bytes!("en/examples.bin"),
 };
 
 impl Language {
@@ -70,8 +82,21 @@ impl Language {
 
     /// What is wrong with the files of this language; `None` where nothing is, or it is not known.
     pub(crate) fn fault(code: &str) -> Option<&'static str> {
-        let fault = Language::built_in(code)?.as_ref().err()?;
-        Some(fault)
+        match Language::built_in(code)? {
+            Ok(language) => language.encoder_or_fault().as_ref().err(),
+            Err(fault) => Some(fault),
+        }
+        .map(String::as_str)
+    }
+
+    /// The sentence encoder, where it can be read.
+    pub(crate) fn encoder(&self) -> Option<&Encoder> {
+        self.encoder_or_fault().as_ref().ok()
+    }
+
+    fn encoder_or_fault(&self) -> &Result<Encoder, String> {
+        self.encoder
+            .get_or_init(|| Encoder::read(self.files.encoder, self.files.encoder_words))
     }
 
     fn built_in(code: &str) -> Option<&'static Result<Language, String>> {
@@ -82,7 +107,7 @@ impl Language {
 }
 
 /// Reads a language's files. The error says in which file what is wrong.
-fn read(files: &Files) -> Result<Language, String> {
+fn read(files: &'static Files) -> Result<Language, String> {
     let classes = classes(files.classes)?;
     let mut markers = Markers::default();
     for file in files.markers {
@@ -93,9 +118,11 @@ fn read(files: &Files) -> Result<Language, String> {
         markers,
         replies: Replies::read(parse("replies", files.replies)?, &classes)?,
         words: Words::read(parse("words", files.words)?, &classes)?,
-        learned: Learned::read(files.learned)?,
         feelings: Feelings::read(parse("feelings", files.feelings)?, files.valence)?,
         classes,
+        examples: Examples::read(files.examples, files.example_places)?,
+        encoder: OnceLock::new(),
+        files,
     })
 }
 
@@ -149,14 +176,14 @@ mod tests {
     #[test]
     fn a_file_that_is_not_well_formed_is_an_error_that_names_the_file() {
         let broken = |change: fn(&mut Files)| {
-            let mut files = ENGLISH;
+            let mut files = ENGLISH.clone();
             change(&mut files);
-            read(&files).err().unwrap()
+            read(Box::leak(Box::new(files))).err().unwrap()
         };
         assert!(broken(|f| f.normal = "fillers = 3").starts_with("normal.toml"));
         assert!(broken(|f| f.markers = &["[[rule]]"]).starts_with("markers.toml"));
         assert!(broken(|f| f.replies = "not toml").starts_with("replies.toml"));
-        assert!(broken(|f| f.learned = "word").starts_with("learned.txt"));
+        assert!(broken(|f| f.examples = "word").starts_with("examples.tsv"));
         assert!(!broken(|f| f.classes = "a = ['{b}']").is_empty());
         assert_eq!(Language::fault("en"), None);
     }

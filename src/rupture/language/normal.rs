@@ -11,6 +11,11 @@ use crate::speech::Word;
 /// not compared with anything.
 pub(crate) const LEAST_PROBABILITY: f32 = 0.4;
 
+/// Whether a word was surely said: it is not suspect, and the recogniser is sure enough of it.
+pub(crate) fn sure(word: &Word) -> bool {
+    !word.suspect && (LEAST_PROBABILITY..=1.0).contains(&word.probability)
+}
+
 /// What stands for a word that may not have been said. No pattern finds it.
 const UNSURE: &str = "\u{fffd}";
 
@@ -134,7 +139,7 @@ fn tokens(words: &[Word], range: std::ops::Range<usize>, normal: &Normal) -> Vec
                 after_comma: comma && first,
             });
         };
-        if word.suspect || !(LEAST_PROBABILITY..=1.0).contains(&word.probability) {
+        if !sure(word) {
             push(UNSURE, true);
         } else {
             let lower = word.text.to_lowercase().replace('’', "'");

@@ -55,7 +55,6 @@ enum Element {
 /// A pattern that can be searched for.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
-    source: String,
     elements: Vec<Element>,
     asks: bool,
 }
@@ -102,16 +101,7 @@ impl Pattern {
         {
             return Err(format!("{source}: begins or ends with what may be nothing"));
         }
-        Ok(Pattern {
-            source: source.into(),
-            elements,
-            asks,
-        })
-    }
-
-    /// The pattern as it is written.
-    pub(crate) fn source(&self) -> &str {
-        &self.source
+        Ok(Pattern { elements, asks })
     }
 
     /// The first place in the sentence where it is found.

@@ -7,7 +7,7 @@ use super::data::{
 };
 use super::language::Language;
 use super::markers::{Hit, markers, runs};
-use super::recall::{Resemblance, reading, stance};
+use super::recall::{Resemblance, reading};
 use super::replies::{Acts, Before, acts, reply};
 use super::said::{Said, any, said};
 use crate::transcript::spans::millis;
@@ -22,21 +22,27 @@ pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
         return Vec::new();
     };
     let turns = said(transcript, language);
+    let client = || (0..turns.len()).filter(|at| turns[*at].role == Role::Client);
+    let by_rules: Vec<Hit> = client()
+        .flat_map(|at| markers(&turns, at, language))
+        .collect();
+    let mut resemblance = Resemblance::of(&turns, &by_rules, language);
     let mut hits = runs(&turns, language);
-    let resemblance = Resemblance::of(&turns, language);
-    for at in (0..turns.len()).filter(|at| turns[*at].role == Role::Client) {
-        let by_rules = markers(&turns, at, language);
-        if by_rules.is_empty() {
-            hits.extend(resemblance.marker(&turns, at, language));
-        }
-        let weighed = by_rules.into_iter();
-        hits.extend(weighed.map(|hit| resemblance.weigh(hit, &turns)));
-    }
+    hits.extend(
+        client()
+            .filter(|at| by_rules.iter().all(|hit| hit.at != *at))
+            .filter_map(|at| resemblance.marker(&turns, at, language)),
+    );
+    let weighed = by_rules.into_iter();
+    hits.extend(weighed.map(|hit| resemblance.weigh(hit, &turns)));
     hits.sort_by_key(|hit| (hit.at, hit.tier));
+    let groups = grouped(hits, &turns);
+    let replies: Vec<usize> = groups.iter().flat_map(|g| window(g, &turns)).collect();
+    resemblance.read_replies(&turns, &replies, language);
     let mut number = 0;
-    grouped(hits, &turns)
+    groups
         .iter()
-        .map(|group| episode(group, &turns, language, &mut number))
+        .map(|group| episode(group, &turns, &resemblance, language, &mut number))
         .collect()
 }
 
@@ -64,7 +70,13 @@ fn window(group: &[Hit], turns: &[Said<'_>]) -> Vec<usize> {
     between.chain(after).collect()
 }
 
-fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut u32) -> Episode {
+fn episode(
+    group: &[Hit],
+    turns: &[Said<'_>],
+    resemblance: &Resemblance,
+    language: &Language,
+    number: &mut u32,
+) -> Episode {
     let window = window(group, turns);
     let first = group
         .iter()
@@ -89,7 +101,7 @@ fn episode(group: &[Hit], turns: &[Said<'_>], language: &Language, number: &mut 
             && before.received
             && turns[at - 1].has(language.replies.guard("asked_why"));
         let mut acts = acts(&turns[at], before, language);
-        acts.stance = stance(turns, at, acts.stance, before.received, language);
+        acts.stance = resemblance.stance(at, acts.stance, before.received);
         match acts.stance {
             Stance::Receives => acts.kinds.retain(|(kind, _)| kind.receives()),
             Stance::Defends => acts.kinds.retain(|(kind, _)| !kind.receives()),

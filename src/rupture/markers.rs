@@ -260,7 +260,7 @@ fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &
 }
 
 /// Whether a guard speaks against the sentence as a whole: somebody else's words, denied, over.
-pub(crate) fn guarded(sentence: &Sentence, language: &Language) -> bool {
+fn guarded(sentence: &Sentence, language: &Language) -> bool {
     ["reported", "denied", "over"]
         .iter()
         .any(|guard| any(language.markers.guard(guard), sentence))

@@ -7,19 +7,19 @@ use super::data::{Evidence, EvidenceBy, ReadingKind, Stance, Tier};
 use super::language::Language;
 use super::language::encoder::{Encoded, Text, plain};
 use super::language::normal::sure;
-use super::markers::{Hit, close_by, guarded};
+use super::markers::{Hit, close_by};
 use super::said::{Said, before};
 use crate::transcript::Role;
 
 /// A shorter sentence resembles too much.
 const LEAST_WORDS: usize = 4;
 
-/// From this score on a sentence that speaks to the therapist or of the therapy is a finding. This
-/// and the next chosen on the tune split and on ordinary counselling (`docs/rupture-model.md`).
-const NEAR: f32 = 1.0;
+/// A reply of fewer words says too little.
+const LEAST_WORDS_OF_A_REPLY: usize = 3;
 
-/// From this score on any sentence is.
-const FAR: f32 = 5.0;
+/// From this score on a sentence is a finding. Chosen on the tune split and on ordinary counselling
+/// (`docs/rupture-model.md`), as is [`PLAIN`].
+const STRAIN: f32 = 1.0;
 
 /// A plain marker of the rules below this score is not told as plain.
 const PLAIN: f32 = 2.0;
@@ -36,13 +36,16 @@ const CLEARLY: f32 = 1.0;
 /// What the encoder says of a session's sentences.
 #[derive(Debug, Default)]
 pub(crate) struct Resemblance {
-    /// By turn and sentence.
+    /// By turn and sentence, of the client.
     sentences: HashMap<(usize, usize), Encoded>,
+    /// Whether the therapist's turn receives (above zero) or defends, by turn.
+    replies: HashMap<usize, f32>,
 }
 
 impl Resemblance {
-    /// Of every sentence of the client's that is long enough and surely heard.
-    pub(crate) fn of(turns: &[Said<'_>], language: &Language) -> Resemblance {
+    /// Of the client's sentences that are long enough and surely heard, and that speak to the
+    /// therapist or of the therapy or lie in a turn in which a rule found something.
+    pub(crate) fn of(turns: &[Said<'_>], by_rules: &[Hit], language: &Language) -> Resemblance {
         let Some(encoder) = language.encoder() else {
             return Resemblance::default();
         };
@@ -52,7 +55,11 @@ impl Resemblance {
             if turn.role != Role::Client {
                 continue;
             }
+            let found = by_rules.iter().any(|hit| hit.at == at);
             for (index, sentence) in turn.sentences.iter().enumerate() {
+                if !found && !close_by(turns, at, index, language) {
+                    continue;
+                }
                 let said = &turn.turn.words[sentence.words.clone()];
                 let words = plain(said);
                 // Without a word that may be a "not" a sentence may mean the opposite.
@@ -71,7 +78,39 @@ impl Resemblance {
             .zip(encoded)
             .filter_map(|(place, encoded)| Some((place, encoded?)))
             .collect();
-        Resemblance { sentences }
+        Resemblance {
+            sentences,
+            replies: HashMap::new(),
+        }
+    }
+
+    /// Reads these turns of the therapist as replies to what the client said before them.
+    pub(crate) fn read_replies(
+        &mut self,
+        turns: &[Said<'_>],
+        replies: &[usize],
+        language: &Language,
+    ) {
+        let Some(encoder) = language.encoder() else {
+            return;
+        };
+        let places: Vec<usize> = replies
+            .iter()
+            .copied()
+            .filter(|at| turns[*at].length >= LEAST_WORDS_OF_A_REPLY)
+            .collect();
+        let text = |at: &usize| {
+            let client = before(turns, *at, Role::Client);
+            Text {
+                before: Some(client.map_or_else(Vec::new, |client| plain(&client.turn.words))),
+                words: plain(&turns[*at].turn.words),
+            }
+        };
+        let encoded = encoder.encode(&places.iter().map(text).collect::<Vec<_>>());
+        let heard = places.into_iter().zip(encoded);
+        self.replies = heard
+            .filter_map(|(at, encoded)| Some((at, encoded?.receives)))
+            .collect();
     }
 
     /// A marker in a turn of the client in which no rule found one.
@@ -81,13 +120,8 @@ impl Resemblance {
             .sentences
             .iter()
             .enumerate()
-            .filter_map(|(index, sentence)| {
-                let encoded = self.sentences.get(&(at, index))?;
-                let close = close_by(turns, at, index, language);
-                let least = if close { NEAR } else { FAR };
-                (encoded.strain >= least && !guarded(sentence, language))
-                    .then_some((sentence, encoded))
-            })
+            .filter_map(|(index, sentence)| Some((sentence, self.sentences.get(&(at, index))?)))
+            .filter(|(_, encoded)| encoded.strain >= STRAIN)
             .max_by(|a, b| a.1.strain.total_cmp(&b.1.strain))?;
         Some(Hit {
             at,
@@ -126,47 +160,29 @@ impl Resemblance {
         }
         hit
     }
-}
 
-/// The stance of a reply: of the rules where they and the encoder agree or it is unsure.
-///
-/// After the client was received, a reason is no defence: there the encoder alone finds none.
-pub(crate) fn stance(
-    turns: &[Said<'_>],
-    at: usize,
-    by_rules: Stance,
-    received: bool,
-    language: &Language,
-) -> Stance {
-    let turn = &turns[at];
-    if turn.length < 3 {
-        return by_rules;
-    }
-    let Some(encoder) = language.encoder() else {
-        return by_rules;
-    };
-    let client = before(turns, at, Role::Client);
-    let text = Text {
-        before: Some(client.map_or_else(Vec::new, |client| plain(&client.turn.words))),
-        words: plain(&turn.turn.words),
-    };
-    let Some(Some(encoded)) = encoder.encode(&[text]).pop() else {
-        return by_rules;
-    };
-    let by_encoder = if encoded.receives > 0.0 {
-        Stance::Receives
-    } else {
-        Stance::Defends
-    };
-    let needed = match by_rules {
-        Stance::Unclear if received && by_encoder == Stance::Defends => return by_rules,
-        Stance::Unclear | Stance::Mixed => SURE,
-        _ => SURER,
-    };
-    if encoded.receives.abs() >= needed {
-        by_encoder
-    } else {
-        by_rules
+    /// The stance of a reply: of the rules where they and the encoder agree or it is unsure.
+    ///
+    /// After the client was received, a reason is no defence: there the encoder alone finds none.
+    pub(crate) fn stance(&self, at: usize, by_rules: Stance, received: bool) -> Stance {
+        let Some(receives) = self.replies.get(&at) else {
+            return by_rules;
+        };
+        let by_encoder = if *receives > 0.0 {
+            Stance::Receives
+        } else {
+            Stance::Defends
+        };
+        let needed = match by_rules {
+            Stance::Unclear if received && by_encoder == Stance::Defends => return by_rules,
+            Stance::Unclear | Stance::Mixed => SURE,
+            _ => SURER,
+        };
+        if receives.abs() >= needed {
+            by_encoder
+        } else {
+            by_rules
+        }
     }
 }
 

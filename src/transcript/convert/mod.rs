@@ -338,7 +338,8 @@ mod tests {
             let mut out = Vec::new();
             export::write(&transcript, export::Format::Vtt, &mut out).unwrap();
             let text = String::from_utf8(out).unwrap();
-            if transcript.turns.iter().any(|turn| !turn.text().is_empty()) {
+            // A turn of nothing but invisible signs is nothing to take in.
+            if transcript.turns.iter().any(|turn| turn.text().contains(char::is_alphanumeric)) {
                 prop_assert!(read(&text, Form::WebVtt).is_ok());
             }
         }

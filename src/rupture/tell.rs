@@ -13,9 +13,10 @@ pub const NOTHING: &str =
     "Nothing explicit found; trained observers find ruptures in most sessions.";
 
 /// What the findings were looked for in.
-const LISTENED_FOR: [&str; 3] = [
+const LISTENED_FOR: [&str; 4] = [
     "wording of complaint, rejecting, self-defence, pressure; of stopping, giving way, giving up",
     "a change of subject and general talk after a question about feelings; runs of short answers",
+    "sentences to the therapist or of the therapy that resemble written examples of strain",
     "in what order the therapist received, explained or defended, in the turns after it",
 ];
 
@@ -168,7 +169,7 @@ fn finding(marker: &Marker, judgements: &Judgements, place: &Place, lines: &mut 
         let what = clean(&evidence.what);
         lines.push(match evidence.by {
             EvidenceBy::Wording => format!("   What matched: \"{what}\""),
-            EvidenceBy::Resemblance => format!("   Resembles written examples, by: {what}"),
+            EvidenceBy::Resemblance => format!("   Resembles the written example: \"{what}\""),
             EvidenceBy::Sequence => format!("   Counted: {what}"),
         });
     }

@@ -66,7 +66,7 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
     if args.stdin {
         let transcript = from_stdin(args, cx)?;
         rupture::ready(&transcript.language)?;
-        let analysis = Analysis::of(&transcript, None, cx.now(), TOOL);
+        let analysis = analyze(&transcript, None, cx);
         return tell(&analysis, &Judgements::default(), cx);
     }
     let (unlocked, session) = cx.open(&args.session)?;
@@ -78,7 +78,7 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
     )?;
     let (transcript, digest) = written::read_with_digest(&session)?;
     rupture::ready(&transcript.language)?;
-    let analysis = Analysis::of(&transcript, Some(digest), cx.now(), TOOL);
+    let analysis = analyze(&transcript, Some(digest), cx);
     let bytes = zeroize::Zeroizing::new(
         serde_json::to_vec(&analysis)
             .map_err(|_| Error::new(Kind::Internal, "The analysis cannot be written."))?,
@@ -88,6 +88,15 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
         .vault()
         .note(Event::AnalysisWritten, Some(&session.id()), cx.now())?;
     tell(&analysis, &judgements(&session)?, cx)
+}
+
+fn analyze(transcript: &Transcript, digest: Option<String>, cx: &Context) -> Analysis {
+    let mut progress = cx.progress("Reading");
+    let now = cx.now();
+    let mut done = |share| progress.at(share);
+    let analysis = Analysis::of_telling(transcript, digest, now, TOOL, &mut done);
+    progress.finish();
+    analysis
 }
 
 /// The therapist's judgements of a session; none where there are none yet.

@@ -1,6 +1,8 @@
 //! From markers to episodes: marker, the therapist's next turns, and what came of it, told as a
 //! sequence; readings side by side; the steps of repair.
 
+use std::collections::HashSet;
+
 use super::data::{
     Episode, Line, Marker, MarkerKind, Outcome, Reading, ReadingKind, Repair, RepairStep, Reply,
     ReplyKind, Stance,
@@ -16,8 +18,9 @@ use crate::transcript::{Role, Transcript};
 /// How many of the therapist's turns after the last marker belong to an episode.
 pub const WINDOW: usize = 3;
 
-/// The episodes of a session; none in a language that is not known.
-pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
+/// The episodes of a session; none in a language that is not known. `done` is told the share of
+/// the work that is done, 0 to 1.
+pub(crate) fn episodes(transcript: &Transcript, done: &mut dyn FnMut(f64)) -> Vec<Episode> {
     let Some(language) = Language::of(&transcript.language) else {
         return Vec::new();
     };
@@ -26,19 +29,20 @@ pub(crate) fn episodes(transcript: &Transcript) -> Vec<Episode> {
     let by_rules: Vec<Hit> = client()
         .flat_map(|at| markers(&turns, at, language))
         .collect();
-    let mut resemblance = Resemblance::of(&turns, &by_rules, language);
+    // Replies take about as long as the client's sentences, where there are many.
+    let mut resemblance =
+        Resemblance::of(&turns, &by_rules, language, &mut |share| done(share / 2.0));
     let mut hits = runs(&turns, language);
-    hits.extend(
-        client()
-            .filter(|at| by_rules.iter().all(|hit| hit.at != *at))
-            .filter_map(|at| resemblance.marker(&turns, at, language)),
-    );
+    let found: HashSet<usize> = by_rules.iter().map(|hit| hit.at).collect();
+    let silent = client().filter(|at| !found.contains(at));
+    hits.extend(silent.filter_map(|at| resemblance.marker(&turns, at, language)));
     let weighed = by_rules.into_iter();
     hits.extend(weighed.map(|hit| resemblance.weigh(hit, &turns)));
     hits.sort_by_key(|hit| (hit.at, hit.tier));
     let groups = grouped(hits, &turns);
     let replies: Vec<usize> = groups.iter().flat_map(|g| window(g, &turns)).collect();
-    resemblance.read_replies(&turns, &replies, language);
+    let mut rest = |share: f64| done(0.5 + share / 2.0);
+    resemblance.read_replies(&turns, &replies, language, &mut rest);
     let mut number = 0;
     groups
         .iter()
@@ -338,6 +342,10 @@ mod tests {
             "test",
         )
         .unwrap()
+    }
+
+    fn episodes(transcript: &Transcript) -> Vec<Episode> {
+        super::episodes(transcript, &mut |_| {})
     }
 
     fn of(text: &str) -> Vec<Episode> {

@@ -66,6 +66,18 @@ impl Analysis {
         created: Timestamp,
         tool: impl Into<String>,
     ) -> Self {
+        Self::of_telling(transcript, transcript_sha256, created, tool, &mut |_| {})
+    }
+
+    /// As [`Analysis::of`]; `done` is told the share of the work that is done, 0 to 1.
+    #[must_use]
+    pub fn of_telling(
+        transcript: &Transcript,
+        transcript_sha256: Option<String>,
+        created: Timestamp,
+        tool: impl Into<String>,
+        done: &mut dyn FnMut(f64),
+    ) -> Self {
         Analysis {
             schema: SCHEMA.into(),
             session: transcript.session.id.clone(),
@@ -74,7 +86,7 @@ impl Analysis {
             tool: tool.into(),
             facts: (!transcript.session.untimed).then(|| facts::facts(transcript)),
             language_known: language::Language::of(&transcript.language).is_some(),
-            episodes: episodes::episodes(transcript),
+            episodes: episodes::episodes(transcript, done),
             behaviours: behaviours::behaviours(transcript),
         }
     }

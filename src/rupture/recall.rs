@@ -1,7 +1,7 @@
 //! The recall layer: what resembles the written examples though no rule names it. It adds
 //! findings of tier *possible* alone, and weighs what the rules found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::data::{Evidence, EvidenceBy, ReadingKind, Stance, Tier};
 use super::language::Language;
@@ -45,19 +45,24 @@ pub(crate) struct Resemblance {
 impl Resemblance {
     /// Of the client's sentences that are long enough and surely heard, and that speak to the
     /// therapist or of the therapy or lie in a turn in which a rule found something.
-    pub(crate) fn of(turns: &[Said<'_>], by_rules: &[Hit], language: &Language) -> Resemblance {
+    pub(crate) fn of(
+        turns: &[Said<'_>],
+        by_rules: &[Hit],
+        language: &Language,
+        done: &mut dyn FnMut(f64),
+    ) -> Resemblance {
         let Some(encoder) = language.encoder() else {
             return Resemblance::default();
         };
+        let found: HashSet<usize> = by_rules.iter().map(|hit| hit.at).collect();
         let mut places = Vec::new();
         let mut texts = Vec::new();
         for (at, turn) in turns.iter().enumerate() {
             if turn.role != Role::Client {
                 continue;
             }
-            let found = by_rules.iter().any(|hit| hit.at == at);
             for (index, sentence) in turn.sentences.iter().enumerate() {
-                if !found && !close_by(turns, at, index, language) {
+                if !found.contains(&at) && !close_by(turns, at, index, language) {
                     continue;
                 }
                 let said = &turn.turn.words[sentence.words.clone()];
@@ -72,7 +77,7 @@ impl Resemblance {
                 }
             }
         }
-        let encoded = encoder.encode(&texts);
+        let encoded = encoder.encode(&texts, done);
         let sentences = places
             .into_iter()
             .zip(encoded)
@@ -90,6 +95,7 @@ impl Resemblance {
         turns: &[Said<'_>],
         replies: &[usize],
         language: &Language,
+        done: &mut dyn FnMut(f64),
     ) {
         let Some(encoder) = language.encoder() else {
             return;
@@ -106,7 +112,8 @@ impl Resemblance {
                 words: plain(&turns[*at].turn.words),
             }
         };
-        let encoded = encoder.encode(&places.iter().map(text).collect::<Vec<_>>());
+        let texts: Vec<Text> = places.iter().map(text).collect();
+        let encoded = encoder.encode(&texts, done);
         let heard = places.into_iter().zip(encoded);
         self.replies = heard
             .filter_map(|(at, encoded)| Some((at, encoded?.receives)))
@@ -192,7 +199,7 @@ pub(crate) fn reading(turn: &Said<'_>, language: &Language) -> Option<ReadingKin
         before: None,
         words: plain(&turn.turn.words),
     };
-    let encoded = language.encoder()?.encode(&[text]).pop()??;
+    let encoded = language.encoder()?.encode(&[text], &mut |_| {}).pop()??;
     let (kind, clearly) = encoded.reading();
     (kind != ReadingKind::NotEnoughSaid && clearly >= CLEARLY).then_some(kind)
 }

@@ -162,7 +162,8 @@ impl Encoder {
     }
 
     /// Encodes texts, each for itself; nothing for one without words, or where computing fails.
-    pub(crate) fn encode(&self, texts: &[Text]) -> Vec<Option<Encoded>> {
+    /// `done` is told the share that is done, 0 to 1.
+    pub(crate) fn encode(&self, texts: &[Text], done: &mut dyn FnMut(f64)) -> Vec<Option<Encoded>> {
         let mut all = vec![None; texts.len()];
         let mut tokens: Vec<(usize, Vec<i32>, usize)> = texts
             .iter()
@@ -174,11 +175,15 @@ impl Encoder {
             .collect();
         // Texts of like length together: less is computed for nothing.
         tokens.sort_by_key(|(_, ids, _)| ids.len());
+        let all_tokens: usize = tokens.iter().map(|(_, ids, _)| ids.len()).sum();
+        let mut tokens_done = 0;
         for batch in tokens.chunks(BATCH) {
             for ((index, ..), encoded) in batch.iter().zip(self.batch(batch).into_iter().flatten())
             {
                 all[*index] = encoded;
             }
+            tokens_done += batch.iter().map(|(_, ids, _)| ids.len()).sum::<usize>();
+            done(tokens_done as f64 / all_tokens as f64);
         }
         all
     }
@@ -293,8 +298,12 @@ mod tests {
 
     const TRAINER: &str = include_str!("../../../tests/rupture/encoder-scores.json");
 
-    fn encoder() -> &'static Encoder {
-        Language::of("en").unwrap().encoder().unwrap()
+    fn encode(texts: &[Text]) -> Vec<Option<Encoded>> {
+        let encoder = Language::of("en").unwrap().encoder().unwrap();
+        let mut told = vec![0.0];
+        let encoded = encoder.encode(texts, &mut |share| told.push(share));
+        assert!(told.is_sorted() && told.iter().all(|share| *share <= 1.0));
+        encoded
     }
 
     fn text(before: Option<&str>, words: &str) -> Text {
@@ -312,7 +321,7 @@ mod tests {
             .iter()
             .map(|row| text(row["before"].as_str(), row["text"].as_str().unwrap()))
             .collect();
-        for (row, encoded) in rows.iter().zip(encoder().encode(&texts)) {
+        for (row, encoded) in rows.iter().zip(encode(&texts)) {
             let encoded = encoded.unwrap();
             let near = |ours: f32, name: &str| {
                 (f64::from(ours) - row[name].as_f64().unwrap()).abs() < 0.02
@@ -331,11 +340,8 @@ mod tests {
     fn a_text_scores_the_same_whatever_is_computed_beside_it() {
         let one = text(None, "I don't think any of this is helping me.");
         let long = text(None, &"we went to the sea and it rained ".repeat(8));
-        let alone = encoder()
-            .encode(std::slice::from_ref(&one))
-            .remove(0)
-            .unwrap();
-        let beside = encoder().encode(&[long, one]).remove(1).unwrap();
+        let alone = encode(std::slice::from_ref(&one)).remove(0).unwrap();
+        let beside = encode(&[long, one]).remove(1).unwrap();
         assert!((alone.strain - beside.strain).abs() < 1e-3);
     }
 
@@ -348,9 +354,9 @@ mod tests {
 
     #[test]
     fn what_is_no_text_or_a_very_long_one_is_no_failure() {
-        assert_eq!(encoder().encode(&[text(None, "")]), [None]);
+        assert_eq!(encode(&[text(None, "")]), [None]);
         let odd = "ö".repeat(5000) + " '' ?? \u{200b} " + &"word ".repeat(9000);
-        assert!(encoder().encode(&[text(Some(&odd), &odd)])[0].is_some());
+        assert!(encode(&[text(Some(&odd), &odd)])[0].is_some());
     }
 
     #[test]

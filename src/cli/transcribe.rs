@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Context, TOOL, moments, sound, terminal};
 use crate::model::Installed;
-use crate::speech::{self, Decoding, ENGINE, Engine, Heard, Progress};
+use crate::speech::{self, Decoding, Engine, Heard, Progress};
 use crate::transcript::{self, AssembleInput, Gap, Moments, Transcript};
 use crate::vault::{Event, Manifest, ModelInfo, OpenSession, Purpose, SessionId, consent};
 use crate::{Error, Kind, Result};
@@ -76,7 +76,6 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
              Next: scripts/fetch-model",
         );
     }
-    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
     let decoding = Decoding {
         language: args.language.clone(),
         vocabulary,
@@ -84,10 +83,17 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         beam: usize::from(args.beam),
         quick: false,
     };
+    let engine = Engine::load(
+        &installed.path,
+        &installed.name,
+        detector.as_deref(),
+        &decoding,
+    )?;
     let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
     drop(engine);
     let moments = moments::read(&session)?;
-    let transcript = assemble(id, &manifest, &moments, &installed, heard, cx);
+    let engine = speech::engine_name(decoding.beam);
+    let transcript = assemble(id, &manifest, &moments, &installed, engine, heard, cx);
     save(&session, &transcript, &installed)?;
     unlocked
         .vault()
@@ -187,6 +193,7 @@ pub(super) fn assemble(
     manifest: &Manifest,
     moments: &Moments,
     installed: &Installed,
+    engine: &str,
     heard: Heard,
     cx: &Context,
 ) -> Transcript {
@@ -219,7 +226,7 @@ pub(super) fn assemble(
         model: transcript::Model {
             name: installed.name.clone(),
             sha256: installed.sha256.clone(),
-            engine: ENGINE.to_owned(),
+            engine: engine.to_owned(),
         },
         speakers,
         channels: heard.channels,

@@ -3,7 +3,8 @@
 //! whisper.cpp believes what such a file says. A length that is wrong there is an abort of the
 //! process or worse, so [`check`] walks the whole file first: the sizes must be those of a Whisper
 //! model, and every tensor that follows from them must be there once, with its type and its
-//! dimensions, exactly to the last byte. The weights themselves are stepped over, not read.
+//! dimensions, exactly to the last byte. Checking steps over the weights; [`read`] walks the same way
+//! and hands them over.
 //!
 //! Layout (little endian): magic, eleven sizes, the mel filter bank, the vocabulary, then tensors
 //! until the end (dimensions, length of the name, type, sizes innermost first, name, numbers).
@@ -13,11 +14,11 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, Write};
 use std::path::Path;
 
-use super::half;
 use super::mel::BINS;
+use super::numbers;
 use super::shape::{Role, Rules, Shape, Slot, WHISPER};
 use super::vocabulary::TOKEN_LIMIT;
-use super::{broken, unusable};
+use super::{broken, half, unusable};
 use crate::{Error, Kind, Result};
 
 /// "ggml" as a number.
@@ -78,7 +79,7 @@ impl Format {
     }
 
     /// Numbers in a block, and bytes that a block takes.
-    fn block(self) -> (u64, u64) {
+    pub(super) fn block(self) -> (u64, u64) {
         match self {
             Format::F32 => (1, 4),
             Format::F16 => (1, 2),
@@ -138,15 +139,58 @@ pub(super) fn open_regular(path: &Path) -> Result<File> {
     File::open(path).map_err(told)
 }
 
+/// A part of a model, as [`read`] hands it over: the shape first, then the others in the file's order.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// The model's sizes.
+    Shape(Shape),
+    /// The mel filter bank: as many filters as the shape has bands, of 201 weights each.
+    Filters(Vec<f32>),
+    /// The bytes of each token of text, by its number.
+    Tokens(Vec<Vec<u8>>),
+    /// A tensor by OpenAI's name, outermost row after outermost row.
+    Tensor(&'a str, Vec<f32>),
+}
+
+/// Takes a part of a model; may refuse it.
+pub type Take<'a> = dyn FnMut(Part) -> Result<()> + 'a;
+
+/// Reads a whole model, one part after another, so that it is never held twice. Everything that
+/// [`check`] looks at is looked at on the way.
+///
+/// # Errors
+/// As [`check`], and what `take` returns.
+pub fn read(path: &Path, take: &mut Take) -> Result<Header> {
+    let file = open_regular(path)?;
+    let len = file
+        .metadata()
+        .map_err(|error| Error::io("reading", path, &error))?
+        .len();
+    walk_through(file, len, &WHISPER, Some(take))
+}
+
 /// Checks a file of `len` bytes.
 pub(super) fn check_reader<R: Read + Seek>(reader: R, len: u64, rules: &Rules) -> Result<Header> {
+    walk_through(reader, len, rules, None)
+}
+
+/// Walks a file of `len` bytes, and hands over its parts if somebody takes them.
+pub(super) fn walk_through<R: Read + Seek>(
+    reader: R,
+    len: u64,
+    rules: &Rules,
+    mut take: Option<&mut Take>,
+) -> Result<Header> {
     let mut walk = Walk {
         reader: BufReader::with_capacity(64 << 10, reader),
         left: len,
     };
     let header = walk.header(rules)?;
-    walk.filters(&header.shape)?;
-    walk.tokens(&header.shape, rules)?;
+    if let Some(take) = &mut take {
+        take(Part::Shape(header.shape))?;
+    }
+    walk.filters(&header.shape, &mut take)?;
+    walk.tokens(&header.shape, rules, &mut take)?;
     let mut expected: BTreeMap<String, Slot> = header
         .shape
         .slots()
@@ -154,7 +198,7 @@ pub(super) fn check_reader<R: Read + Seek>(reader: R, len: u64, rules: &Rules) -
         .map(|slot| (slot.name.clone(), slot))
         .collect();
     while walk.left > 0 {
-        walk.tensor(header.format, &mut expected)?;
+        walk.tensor(header.format, &mut expected, &mut take)?;
     }
     if expected.is_empty() {
         Ok(header)
@@ -253,31 +297,62 @@ impl<R: Read + Seek> Walk<R> {
         Ok(Header { shape, format })
     }
 
-    fn filters(&mut self, shape: &Shape) -> Result<()> {
+    /// The next bytes: no more than are left, so that a length in the file reserves no memory by itself.
+    fn bytes(&mut self, count: u64) -> Result<Vec<u8>> {
+        if count > self.left {
+            return Err(broken("it ends early"));
+        }
+        let mut bytes = vec![0; count as usize];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn filters(&mut self, shape: &Shape, take: &mut Option<&mut Take>) -> Result<()> {
         let (mels, bins) = (self.u32()?, self.u32()?);
         if mels != shape.mels || bins as usize != BINS {
             return Err(broken("its filter bank has the wrong size"));
         }
-        self.skip(u64::from(mels) * u64::from(bins) * 4)
+        let size = u64::from(mels) * u64::from(bins) * 4;
+        match take {
+            Some(take) => take(Part::Filters(numbers::of(Format::F32, &self.bytes(size)?))),
+            None => self.skip(size),
+        }
     }
 
-    fn tokens(&mut self, shape: &Shape, rules: &Rules) -> Result<()> {
+    fn tokens(
+        &mut self,
+        shape: &Shape,
+        rules: &Rules,
+        take: &mut Option<&mut Take>,
+    ) -> Result<()> {
         let count = self.u32()?;
         // English models exist with and without the end-of-text token among the text.
         if count > shape.vocab || count + 1 < rules.text_tokens {
             return Err(broken("its vocabulary has the wrong size"));
         }
+        let mut tokens = Vec::new();
         for _ in 0..count {
             let length = self.u32()?;
             if length as usize > TOKEN_LIMIT {
                 return Err(broken("a word of its vocabulary is too long"));
             }
-            self.skip(u64::from(length))?;
+            match take {
+                Some(_) => tokens.push(self.bytes(u64::from(length))?),
+                None => self.skip(u64::from(length))?,
+            }
         }
-        Ok(())
+        match take {
+            Some(take) => take(Part::Tokens(tokens)),
+            None => Ok(()),
+        }
     }
 
-    fn tensor(&mut self, format: Format, expected: &mut BTreeMap<String, Slot>) -> Result<()> {
+    fn tensor(
+        &mut self,
+        format: Format,
+        expected: &mut BTreeMap<String, Slot>,
+        take: &mut Option<&mut Take>,
+    ) -> Result<()> {
         let (rank, length, code) = (self.u32()?, self.u32()?, self.u32()?);
         if !(1..=3).contains(&rank) || length > NAME_LIMIT {
             return Err(broken("what follows a part is not a part"));
@@ -300,7 +375,14 @@ impl<R: Read + Seek> Walk<R> {
         if u64::from(sizes[0]) % numbers != 0 {
             return Err(broken("a part cannot be stored this way"));
         }
-        self.skip(slot.elements() / numbers * bytes)
+        let size = slot.elements() / numbers * bytes;
+        match take {
+            Some(take) => take(Part::Tensor(
+                &slot.name,
+                numbers::of(stored, &self.bytes(size)?),
+            )),
+            None => self.skip(size),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod detector;
 pub mod ggml;
 mod half;
 mod mel;
+mod numbers;
 mod shape;
 mod sidecar;
 mod store;

@@ -1,7 +1,7 @@
 //! From a window's words to a channel's: where in the session each was said, and whether it is the
 //! channel's own.
 
-use super::engine::WindowWord;
+use super::engine::{WindowWord, Written};
 use super::features::Features;
 use super::separation::Ownership;
 use super::suspect::{self, Evidence};
@@ -19,15 +19,6 @@ const SLOWEST_WORD: f64 = 1.2;
 const HASTY: f64 = 0.06;
 /// The last word before a pause is moved by at most this much, in seconds, to end with the voice.
 const END_REACH: f64 = 0.5;
-
-/// What a worker made of a window.
-#[derive(Debug, Clone)]
-pub struct Written {
-    /// The window's words, in order.
-    pub words: Vec<WindowWord>,
-    /// The language it was decoded in, ISO 639-1.
-    pub language: Option<&'static str>,
-}
 
 /// The words of all channels while they come in.
 pub struct Drafts<'a> {

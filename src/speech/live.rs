@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use super::drafts::{Drafts, Written};
-use super::engine::{Decoding, Engine, LONGEST_WINDOW, Worker};
+use super::drafts::Drafts;
+use super::engine::{Decoding, Engine, LONGEST_WINDOW, Worker, Written};
 use super::features::{FRAME_RATE, Features, HOP, Measuring};
 use super::plan::plan;
 use super::separation::{self, Ownership};
@@ -169,13 +169,12 @@ impl<'a> Live<'a> {
         for window in windows {
             let window = view.moved(&window);
             let sound = self.gather(channel, &window);
-            let words = self.worker.transcribe(&sound, &self.decoding, cancel)?;
-            let language = self.worker.language();
+            let written = self.worker.write(&sound, &self.decoding, cancel)?;
             let side = &mut self.sides[channel];
             if let Some(span) = window.session_span() {
                 side.written_to = span.end;
             }
-            side.windows.push((window, Written { words, language }));
+            side.windows.push((window, written));
         }
         Ok(())
     }
@@ -201,9 +200,8 @@ impl<'a> Live<'a> {
         };
         for window in view.plan(channel, &speech[..count], view.here(now)) {
             let sound = self.gather(channel, &view.moved(&window));
-            let words = self.worker.transcribe(&sound, &quick, cancel)?;
-            let language = self.worker.language();
-            drafts.add(channel, &window, &Written { words, language });
+            let written = self.worker.write(&sound, &quick, cancel)?;
+            drafts.add(channel, &window, &written);
         }
         let heard = drafts.finish(&view.features, view.here(now));
         let words = heard.channels.into_iter().nth(channel);

@@ -17,9 +17,11 @@ mod suspect;
 mod testing;
 mod transcribe;
 mod voice;
+mod whisper;
+mod whispercpp;
 mod windows;
 
-pub use engine::{Decoding, ENGINE, Engine, Worker, knows_language};
+pub use engine::{Decoding, Engine, Worker, engine_name, knows_language};
 pub use live::{Live, Utterance};
 pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
 

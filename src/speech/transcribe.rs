@@ -8,8 +8,8 @@ use std::sync::{Arc, mpsc};
 
 use serde::{Deserialize, Serialize};
 
-use super::drafts::{Drafts, Written};
-use super::engine::{Decoding, Engine};
+use super::drafts::Drafts;
+use super::engine::{Decoding, Engine, Written};
 use super::features;
 use super::plan::plan;
 use super::separation;
@@ -121,7 +121,7 @@ pub(super) fn write_down(
         let (results, finished) = mpsc::channel();
         let mut queues = Vec::new();
         for channel in 0..plans.len() {
-            let (queue, jobs) = mpsc::sync_channel::<(usize, Vec<f32>)>(1);
+            let (queue, jobs) = mpsc::sync_channel::<(usize, Vec<f32>)>(engine.at_once());
             queues.push(queue);
             let (results, mut decoding) = (results.clone(), decoding.clone());
             decoding.threads = (decoding.threads / plans.len().max(1)).max(1);
@@ -251,24 +251,25 @@ fn work(
 ) {
     let mut run = || -> Result<()> {
         let mut worker = None;
-        for (window, sound) in jobs {
+        while let Ok(first) = jobs.recv() {
+            let some: Vec<(usize, Vec<f32>)> = std::iter::once(first)
+                .chain(jobs.iter().take(engine.at_once() - 1))
+                .collect();
             let worker = match &mut worker {
                 Some(worker) => worker,
                 none => none.insert(engine.worker()?),
             };
-            let words = worker.transcribe(&sound, &decoding, cancel)?;
-            let language = worker.language();
-            if decoding.language.is_none() && !words.is_empty() {
-                // The first window with words decides for the whole channel.
-                decoding.language = language.map(str::to_owned);
-            }
-            let done = Done {
-                channel,
-                window,
-                written: Written { words, language },
-            };
-            if results.send(Ok(done)).is_err() {
-                break;
+            let sounds: Vec<&[f32]> = some.iter().map(|(_, sound)| &sound[..]).collect();
+            let written = worker.transcribe(&sounds, &decoding, cancel)?;
+            for ((window, _), written) in some.iter().zip(written) {
+                if decoding.language.is_none() && !written.words.is_empty() {
+                    // The first window with words decides for the whole channel.
+                    decoding.language = written.language.map(str::to_owned);
+                }
+                let done = Done { channel, window: *window, written };
+                if results.send(Ok(done)).is_err() {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -36,7 +36,6 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
     let _ = lockdown::second();
     let installed = store.find(Some(&args.model))?;
     let detector = store.detector();
-    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
     let decoding = Decoding {
         language: None,
         vocabulary: None,
@@ -44,11 +43,17 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
         beam: 1,
         quick: false,
     };
+    let engine = Engine::load(
+        &installed.path,
+        &installed.name,
+        detector.as_deref(),
+        &decoding,
+    )?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let begun = Instant::now();
     engine
         .worker()?
-        .transcribe(&vec![0.0; SPEECH_RATE as usize], &decoding, cx.cancel())?;
+        .transcribe(&[&vec![0.0; SPEECH_RATE as usize]], &decoding, cx.cancel())?;
     tell(&mut out, &Message::Ready(begun.elapsed().as_secs_f64()))?;
     let sound = listen();
     let mut live = Live::new(&engine, decoding, 2)?;

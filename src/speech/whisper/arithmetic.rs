@@ -1,0 +1,388 @@
+//! What the network is made of: products with weights in eight bits, norms, attention.
+//!
+//! Weights are kept in eight bits with a scale for each output, and what they are multiplied with is
+//! brought to eight bits row by row just before: on a processor that takes half to a third of the time
+//! of single precision. Everything between the products is single precision. The products themselves
+//! are those of rten.
+
+use rten_gemm::{
+    GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams,
+};
+use rten_simd::{SimdOp, SimdUnaryOp};
+use rten_tensor::{Matrix, NdTensorView};
+use rten_vecmath::{
+    ExtendInit, Gelu, MinMax, Normalize, NormalizeOptions, Quantize, Softmax, Sum, SumSquareSub,
+};
+
+use crate::{Error, Kind, Result};
+
+/// Width of an attention head in every Whisper model.
+pub const HEAD: usize = 64;
+/// Added to a variance, as the models were trained.
+const EPSILON: f32 = 1e-5;
+/// Rows of attention scores that are computed at once, so that they stay near the processor.
+const ROWS_AT_ONCE: usize = 128;
+
+/// Room to multiply matrices in. One for each worker.
+#[derive(Default)]
+pub struct Arithmetic {
+    bytes: Vec<u8>,
+    zeros: Vec<u8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+    scores: Vec<f32>,
+    part: Vec<f32>,
+}
+
+/// What becomes of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// It is the result.
+    Keep,
+    /// It goes through the activation.
+    Activate,
+    /// It is added to what is there.
+    Add,
+}
+
+/// A layer of weights: `outputs` sums over `inputs` numbers.
+pub struct Linear {
+    weights: PackedBMatrix<i8>,
+    scales: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    inputs: usize,
+}
+
+/// Gain and shift of a normalised row.
+pub struct Norm {
+    /// What each number is multiplied by.
+    pub gain: Vec<f32>,
+    /// What is added to it.
+    pub shift: Vec<f32>,
+}
+
+/// Rows of numbers in a longer run of them; rows may overlap.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// All numbers.
+    pub numbers: &'a [f32],
+    /// How many rows.
+    pub count: usize,
+    /// From the start of one row to the start of the next.
+    pub step: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `width`, one after another.
+    pub fn of(numbers: &'a [f32], width: usize) -> Rows<'a> {
+        Rows {
+            numbers,
+            count: numbers.len() / width.max(1),
+            step: width,
+        }
+    }
+}
+
+/// What multiplies in eight bits on this processor.
+fn eight() -> GemmExecutor<u8, i8, i32> {
+    GemmExecutor::new()
+}
+
+/// What multiplies in single precision.
+fn single() -> GemmExecutor<f32> {
+    GemmExecutor::new()
+}
+
+/// Numbers as a matrix of rows.
+fn matrix(rows: Rows<'_>, width: usize) -> Result<Matrix<'_>> {
+    NdTensorView::from_data_with_strides([rows.count, width], rows.numbers, [rows.step, 1])
+        .map_err(|_| failed(GemmError::OutputSizeMismatch))
+}
+
+fn failed(_: GemmError) -> Error {
+    Error::new(Kind::Internal, "The speech model's layers do not fit together.")
+}
+
+impl Arithmetic {
+    /// Packs weights (`bias.len()` rows of `inputs` numbers, or as many as there are without a bias).
+    pub fn linear(weights: &[f32], inputs: usize, bias: Option<Vec<f32>>) -> Linear {
+        let eight = eight();
+        // Without instructions for it, two products of eight bits are added in sixteen, which full
+        // weights could overflow.
+        let most = if eight.may_saturate() { 63.0 } else { 127.0 };
+        let mut scales = Vec::with_capacity(weights.len() / inputs);
+        let mut bytes: Vec<i8> = Vec::with_capacity(weights.len());
+        for row in weights.chunks_exact(inputs) {
+            let largest = row.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
+            let scale = largest.max(f32::MIN_POSITIVE) / most;
+            scales.push(scale);
+            bytes.extend(row.iter().map(|weight| (weight / scale).round() as i8));
+        }
+        let matrix = NdTensorView::from_data([scales.len(), inputs], &bytes[..]);
+        Linear {
+            weights: eight.prepack_b(matrix.transposed()),
+            scales,
+            bias,
+            inputs,
+        }
+    }
+
+    /// Multiplies each row with the layer's weights, into rows of `out` as wide as the layer has outputs.
+    pub fn apply(&mut self, layer: &Linear, rows: Rows, then: Then, out: &mut Vec<f32>) -> Result<()> {
+        let width = layer.scales.len();
+        self.quantise(rows, layer.inputs);
+        self.sums.resize(rows.count * width, 0);
+        let left = NdTensorView::from_data([rows.count, layer.inputs], &self.bytes[..]);
+        eight()
+            .gemm(
+                &mut self.sums,
+                GemmInputA::Unpacked(left),
+                GemmInputB::Packed(&layer.weights),
+                GemmOptions {
+                    a_quant: Some(QuantParams { zero_point: &self.zeros }),
+                    ..GemmOptions::default()
+                },
+            )
+            .map_err(failed)?;
+        out.resize(rows.count * width, 0.0);
+        let rows_out = out.chunks_exact_mut(width).zip(self.sums.chunks_exact(width));
+        for ((row, sums), scale) in rows_out.zip(&self.scales) {
+            layer.finish(sums, *scale, then, row);
+        }
+        Ok(())
+    }
+
+    /// Brings rows to eight bits, each with a scale and a zero of its own.
+    fn quantise(&mut self, rows: Rows, width: usize) {
+        self.bytes.clear();
+        self.zeros.clear();
+        self.scales.clear();
+        self.bytes.reserve(rows.count * width);
+        for at in 0..rows.count {
+            let row = &rows.numbers[at * rows.step..][..width];
+            let (low, high) = MinMax::new(row).dispatch();
+            let (low, high) = (low.min(0.0), high.max(0.0));
+            let scale = (high - low).max(f32::MIN_POSITIVE) / 255.0;
+            let zero = (-low / scale).round() as u8;
+            self.bytes.extend_init(|room| {
+                Quantize::new(row, &mut room[..width], scale.recip(), zero).dispatch()
+            });
+            self.zeros.push(zero);
+            self.scales.push(scale);
+        }
+    }
+
+    /// Normalises rows as wide as the norm.
+    pub fn norm(&self, norm: &Norm, rows: &[f32], out: &mut Vec<f32>) {
+        let width = norm.gain.len();
+        out.clear();
+        out.reserve(rows.len());
+        for row in rows.chunks_exact(width) {
+            let mean = Sum::new(row).dispatch() / width as f32;
+            let variance = SumSquareSub::new(row, mean).dispatch() / width as f32;
+            out.extend_init(|room| {
+                let options = NormalizeOptions {
+                    pre_scale_bias: mean,
+                    scale: (variance + EPSILON).sqrt().recip(),
+                    element_scale: Some(&norm.gain),
+                    element_bias: Some(&norm.shift),
+                    ..NormalizeOptions::default()
+                };
+                Normalize::new(row, &mut room[..width], options).dispatch()
+            });
+        }
+    }
+
+    /// Attention of every position to every one, all heads: `qkv` holds queries, keys and values of a
+    /// position side by side; `out` gets one row a position.
+    pub fn attend(&mut self, qkv: &[f32], width: usize, out: &mut Vec<f32>) -> Result<()> {
+        let count = qkv.len() / (3 * width);
+        out.resize(count * width, 0.0);
+        let single = single();
+        for head in (0..width).step_by(HEAD) {
+            let side = |which: usize| {
+                let numbers = &qkv[which * width + head..];
+                matrix(Rows { numbers, count, step: 3 * width }, HEAD)
+            };
+            let (queries, keys, values) = (side(0)?, side(1)?, side(2)?);
+            let keys = single.prepack_b(keys.transposed());
+            let values = single.prepack_b(values);
+            for first in (0..count).step_by(ROWS_AT_ONCE) {
+                let rows = ROWS_AT_ONCE.min(count - first);
+                self.scores.resize(rows * count, 0.0);
+                let options = || GemmOptions::default();
+                single
+                    .gemm(
+                        &mut self.scores,
+                        GemmInputA::Unpacked(queries.slice(first..first + rows)),
+                        GemmInputB::Packed(&keys),
+                        GemmOptions { alpha: (HEAD as f32).sqrt().recip(), ..options() },
+                    )
+                    .map_err(failed)?;
+                for row in self.scores.chunks_exact_mut(count) {
+                    Softmax::new_mut(row).dispatch();
+                }
+                self.part.resize(rows * HEAD, 0.0);
+                let scores = NdTensorView::from_data([rows, count], &self.scores[..]);
+                single
+                    .gemm(
+                        &mut self.part,
+                        GemmInputA::Unpacked(scores),
+                        GemmInputB::Packed(&values),
+                        options(),
+                    )
+                    .map_err(failed)?;
+                for (at, part) in self.part.chunks_exact(HEAD).enumerate() {
+                    out[(first + at) * width + head..][..HEAD].copy_from_slice(part);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Attention of one query of one head: the values, weighted, to `out`. What is left in `scores` is how
+    /// well each key fits, before that is made to sum to one.
+    pub fn look(
+        &mut self,
+        query: &[f32],
+        keys: Rows,
+        values: Rows,
+        scores: &mut Vec<f32>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        scores.resize(keys.count, 0.0);
+        let single = single();
+        let times = |out: &mut [f32], row: &[f32], matrix: Matrix, alpha| {
+            let left = NdTensorView::from_data([1, row.len()], row);
+            let options = GemmOptions { alpha, ..GemmOptions::default() };
+            single
+                .gemm(out, GemmInputA::Unpacked(left), GemmInputB::Unpacked(matrix), options)
+                .map_err(failed)
+        };
+        let fit = (HEAD as f32).sqrt().recip();
+        times(scores, query, matrix(keys, HEAD)?.transposed(), fit)?;
+        self.part.clear();
+        self.part.extend_from_slice(scores);
+        Softmax::new_mut(&mut self.part).dispatch();
+        times(out, &self.part, matrix(values, HEAD)?, 1.0)
+    }
+}
+
+impl Linear {
+    /// From sums of eight-bit products to numbers.
+    fn finish(&self, sums: &[i32], scale: f32, then: Then, out: &mut [f32]) {
+        let scaled = sums.iter().zip(&self.scales).map(|(sum, own)| *sum as f32 * (scale * own));
+        match (&self.bias, then) {
+            (Some(bias), Then::Add) => {
+                for ((out, number), bias) in out.iter_mut().zip(scaled).zip(bias) {
+                    *out += number + bias;
+                }
+            }
+            (None, Then::Add) => out.iter_mut().zip(scaled).for_each(|(out, number)| *out += number),
+            (Some(bias), _) => {
+                for ((out, number), bias) in out.iter_mut().zip(scaled).zip(bias) {
+                    *out = number + bias;
+                }
+            }
+            (None, _) => out.iter_mut().zip(scaled).for_each(|(out, number)| *out = number),
+        }
+        if then == Then::Activate {
+            Gelu {}.map_mut(out);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Numbers from -1 to 1 without a pattern.
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    fn furthest(found: &[f32], wanted: &[f32]) -> f32 {
+        assert_eq!(found.len(), wanted.len());
+        found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_product_in_eight_bits_is_near_the_exact_one() {
+        let (inputs, outputs, rows) = (192, 96, 33);
+        let (weights, left, bias) = (numbers(inputs * outputs, 1), numbers(inputs * rows, 2), numbers(outputs, 3));
+        let exact: Vec<f32> = left
+            .chunks(inputs)
+            .flat_map(|row| {
+                let exact = |(weights, bias): (&[f32], &f32)| {
+                    bias + weights.iter().zip(row).map(|(a, b)| a * b).sum::<f32>()
+                };
+                weights.chunks(inputs).zip(&bias).map(exact).collect::<Vec<f32>>()
+            })
+            .collect();
+        let layer = Arithmetic::linear(&weights, inputs, Some(bias));
+        let mut arithmetic = Arithmetic::default();
+        let mut out = Vec::new();
+        arithmetic.apply(&layer, Rows::of(&left, inputs), Then::Keep, &mut out).unwrap();
+        assert!(furthest(&out, &exact) < 0.2, "{}", furthest(&out, &exact));
+        let twice: Vec<f32> = exact.iter().map(|number| 2.0 * number).collect();
+        arithmetic.apply(&layer, Rows::of(&left, inputs), Then::Add, &mut out).unwrap();
+        assert!(furthest(&out, &twice) < 0.4);
+    }
+
+    #[test]
+    fn rows_may_overlap() {
+        let weights = numbers(3 * 64, 4);
+        let layer = Arithmetic::linear(&weights, 64, None);
+        let left = numbers(64 + 32, 5);
+        let mut arithmetic = Arithmetic::default();
+        let (mut overlapping, mut second) = (Vec::new(), Vec::new());
+        let rows = Rows { numbers: &left, count: 2, step: 32 };
+        arithmetic.apply(&layer, rows, Then::Keep, &mut overlapping).unwrap();
+        arithmetic.apply(&layer, Rows::of(&left[32..], 64), Then::Keep, &mut second).unwrap();
+        assert_eq!(overlapping[3..], second[..]);
+    }
+
+    #[test]
+    fn attention_of_all_and_of_one_are_the_plain_formula() {
+        let (width, count) = (2 * HEAD, 150);
+        let qkv = numbers(3 * width * count, 6);
+        let mut arithmetic = Arithmetic::default();
+        let mut out = Vec::new();
+        arithmetic.attend(&qkv, width, &mut out).unwrap();
+        let of = |which: usize, head: usize, row: usize| &qkv[row * 3 * width + which * width + head * HEAD..][..HEAD];
+        for (head, row) in [(0, 0), (1, 7), (0, 149), (1, 130)] {
+            let mut weights: Vec<f32> = (0..count)
+                .map(|key| of(0, head, row).iter().zip(of(1, head, key)).map(|(a, b)| a * b).sum::<f32>() / 8.0)
+                .map(f32::exp)
+                .collect();
+            let sum: f32 = weights.iter().sum();
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+            let wanted: Vec<f32> = (0..HEAD)
+                .map(|at| (0..count).map(|key| weights[key] * of(2, head, key)[at]).sum())
+                .collect();
+            assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 1e-4);
+            let side = |which: usize| Rows { numbers: &qkv[which * width + head * HEAD..], count, step: 3 * width };
+            let (mut scores, mut one) = (Vec::new(), [0.0; HEAD]);
+            arithmetic.look(of(0, head, row), side(1), side(2), &mut scores, &mut one).unwrap();
+            assert!(furthest(&one, &wanted) < 1e-4);
+        }
+    }
+
+    #[test]
+    fn a_norm_has_the_gain_and_the_shift_that_were_asked_for() {
+        let norm = Norm { gain: vec![2.0; 64], shift: vec![3.0; 64] };
+        let mut out = Vec::new();
+        Arithmetic::default().norm(&norm, &numbers(128, 7), &mut out);
+        for row in out.chunks(64) {
+            let mean: f32 = row.iter().sum::<f32>() / 64.0;
+            let deviation = (row.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 64.0).sqrt();
+            assert!((mean - 3.0).abs() < 1e-4 && (deviation - 2.0).abs() < 1e-3);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Which token comes next: what the model may write, and what it then finds most likely.
+//!
+//! The rules are those of OpenAI's decoder (whisper/decoding.py): moments come in pairs and never go back,
+//! the first is within a second, and where moments together are likelier than any text, a moment comes.
+
+use rten_simd::SimdOp;
+use rten_vecmath::Softmax;
+
+use super::tokens::Tokens;
+
+/// The latest first moment, in steps of 20 ms.
+const LATEST_FIRST: u32 = 50;
+
+/// A token that was written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Chosen {
+    /// Its number.
+    pub token: u32,
+    /// How likely the model found it, 0 to 1.
+    pub probability: f32,
+}
+
+/// Numbers that look random and are the same in every run (xorshift64*, Vigna 2016).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new() -> Dice {
+        Dice(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// From 0 to 1.
+    fn roll(&mut self) -> f32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1u32 << 24) as f32
+    }
+}
+
+/// Chooses what follows `written`. `logits` says how much speaks for each token, and is used up. At a
+/// `temperature` of 0 the likeliest is chosen, above it dice are cast.
+pub fn choose(
+    tokens: &Tokens,
+    written: &[Chosen],
+    logits: &mut [f32],
+    temperature: f32,
+    dice: &mut Dice,
+) -> Chosen {
+    let first_moment = tokens.first_moment as usize;
+    let all = logits.len();
+    let mut forbid = |range: std::ops::Range<usize>| logits[range].fill(f32::NEG_INFINITY);
+    for token in &tokens.never {
+        forbid(*token as usize..*token as usize + 1);
+    }
+    let moment = |chosen: &&Chosen| chosen.token >= tokens.first_moment;
+    match written {
+        [] => {
+            // A transcript begins with a moment.
+            forbid(0..first_moment);
+            let latest = first_moment + LATEST_FIRST as usize + 1;
+            forbid(latest.min(all)..all);
+        }
+        [.., last] if moment(&last) => {
+            let pair = written.len() < 2 || moment(&&written[written.len() - 2]);
+            if pair {
+                forbid(first_moment..all);
+            } else {
+                forbid(0..tokens.end as usize);
+            }
+        }
+        _ => {}
+    }
+    if let Some(last) = written.iter().rfind(moment) {
+        forbid(first_moment..last.token as usize);
+    }
+    if temperature > 0.0 {
+        logits.iter_mut().for_each(|logit| *logit /= temperature);
+    }
+    Softmax::new_mut(logits).dispatch();
+    let probabilities = logits;
+    let moments: f32 = probabilities[first_moment..].iter().sum();
+    let (text_at, text) = likeliest(&probabilities[..first_moment]);
+    let allowed = match moments > text {
+        true => first_moment..probabilities.len(),
+        false => 0..probabilities.len(),
+    };
+    let at = if temperature > 0.0 {
+        let sum: f32 = probabilities[allowed.clone()].iter().sum();
+        let mut left = dice.roll() * sum;
+        probabilities[allowed.clone()]
+            .iter()
+            .position(|probability| {
+                left -= probability;
+                left < 0.0
+            })
+            .map_or(allowed.end - 1, |at| allowed.start + at)
+    } else if moments > text {
+        first_moment + likeliest(&probabilities[first_moment..]).0
+    } else {
+        text_at
+    };
+    Chosen { token: at as u32, probability: probabilities[at] }
+}
+
+/// Where the largest is, and how large it is.
+pub fn likeliest(probabilities: &[f32]) -> (usize, f32) {
+    let largest = probabilities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let at = probabilities.iter().position(|probability| *probability == largest);
+    (at.unwrap_or(0), largest)
+}

@@ -1,0 +1,211 @@
+//! The half of Whisper that writes: one token after another, for several windows at once.
+//!
+//! Windows that are written down together share every product with the model's weights, which are far
+//! more than what is computed with them for one window: several take little longer than one.
+
+use super::arithmetic::{Arithmetic, HEAD, Linear, Norm, Rows, Then};
+use super::weights::Weights;
+use crate::Result;
+use crate::model::Shape;
+
+/// The layers that write.
+pub struct Decoder {
+    embedding: Vec<f32>,
+    positions: Vec<f32>,
+    blocks: Vec<Block>,
+    norm: Norm,
+    logits: Linear,
+    width: usize,
+}
+
+struct Block {
+    norm: Norm,
+    qkv: Linear,
+    out: Linear,
+    cross_norm: Norm,
+    cross_query: Linear,
+    /// Keys and values of what was heard, at once.
+    cross_heard: Linear,
+    cross_out: Linear,
+    mlp_norm: Norm,
+    up: Linear,
+    down: Linear,
+}
+
+/// What is remembered of one window while it is written down.
+pub struct Memory {
+    heard: Vec<Heard>,
+    said: Vec<Said>,
+    length: usize,
+    /// By head that is aligned with time, the scores of all positions when the last token was read.
+    pub aligned: Vec<Vec<f32>>,
+}
+
+/// Keys and values of what was heard, head after head, position after position.
+struct Heard {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+/// Keys and values of what was written, token after token.
+#[derive(Default)]
+struct Said {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Memory {
+    /// Forgets what was written.
+    pub fn clear(&mut self) {
+        self.length = 0;
+        for said in &mut self.said {
+            said.keys.clear();
+            said.values.clear();
+        }
+    }
+}
+
+impl Decoder {
+    pub fn new(weights: &mut Weights, shape: &Shape) -> Result<Decoder> {
+        let width = shape.state as usize;
+        let block = |weights: &mut Weights, layer: u32| -> Result<Block> {
+            let name = |part: &str| format!("decoder.blocks.{layer}.{part}");
+            Ok(Block {
+                norm: weights.norm(&name("attn_ln"))?,
+                qkv: weights.joined(&name("attn"), &["query", "key", "value"], width)?,
+                out: weights.linear(&name("attn.out"), width)?,
+                cross_norm: weights.norm(&name("cross_attn_ln"))?,
+                cross_query: weights.linear(&name("cross_attn.query"), width)?,
+                cross_heard: weights.joined(&name("cross_attn"), &["key", "value"], width)?,
+                cross_out: weights.linear(&name("cross_attn.out"), width)?,
+                mlp_norm: weights.norm(&name("mlp_ln"))?,
+                up: weights.linear(&name("mlp.0"), width)?,
+                down: weights.linear(&name("mlp.2"), 4 * width)?,
+            })
+        };
+        let embedding = weights.take("decoder.token_embedding.weight")?;
+        Ok(Decoder {
+            logits: weights.plain(&embedding, width),
+            embedding,
+            positions: weights.take("decoder.positional_embedding")?,
+            blocks: (0..shape.decoder_layers)
+                .map(|layer| block(weights, layer))
+                .collect::<Result<_>>()?,
+            norm: weights.norm("decoder.ln")?,
+            width,
+        })
+    }
+
+    /// Begins a window: `heard` is what the encoder made of it; `heads` are those, as (layer, head), that
+    /// are aligned with time.
+    pub fn begin(
+        &self,
+        heard: &[f32],
+        heads: &[(usize, usize)],
+        arithmetic: &mut Arithmetic,
+    ) -> Result<Memory> {
+        let width = self.width;
+        let mut both = Vec::new();
+        let mut layers = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            arithmetic.apply(&block.cross_heard, Rows::of(heard, width), Then::Keep, &mut both)?;
+            let side = |first: usize| -> Vec<f32> {
+                let mut out = Vec::with_capacity(heard.len());
+                for head in (0..width).step_by(HEAD) {
+                    for row in both.chunks_exact(2 * width) {
+                        out.extend_from_slice(&row[first + head..][..HEAD]);
+                    }
+                }
+                out
+            };
+            layers.push(Heard { keys: side(0), values: side(width) });
+        }
+        Ok(Memory {
+            heard: layers,
+            said: self.blocks.iter().map(|_| Said::default()).collect(),
+            length: 0,
+            aligned: vec![Vec::new(); heads.len()],
+        })
+    }
+
+    /// Reads tokens, each after all that its window has read; the same number for each window. Returns
+    /// for each window, row after row, how much speaks for each token of the vocabulary to come next.
+    pub fn read(
+        &self,
+        memories: &mut [&mut Memory],
+        tokens: &[Vec<u32>],
+        heads: &[(usize, usize)],
+        arithmetic: &mut Arithmetic,
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
+        let width = self.width;
+        let each = tokens.first().map_or(0, Vec::len);
+        let mut at = Vec::with_capacity(memories.len() * each * width);
+        for (memory, tokens) in memories.iter().zip(tokens) {
+            for (place, token) in tokens.iter().enumerate() {
+                let token = &self.embedding[*token as usize * width..][..width];
+                let place = &self.positions[(memory.length + place) * width..][..width];
+                at.extend(token.iter().zip(place).map(|(token, place)| token + place));
+            }
+        }
+        let (mut normed, mut wide, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen = vec![0.0; at.len()];
+        for (layer, block) in self.blocks.iter().enumerate() {
+            arithmetic.norm(&block.norm, &at, &mut normed);
+            arithmetic.apply(&block.qkv, Rows::of(&normed, width), Then::Keep, &mut wide)?;
+            for (row, qkv) in wide.chunks_exact(3 * width).enumerate() {
+                let memory = &mut memories[row / each];
+                let said = &mut memory.said[layer];
+                said.keys.extend_from_slice(&qkv[width..2 * width]);
+                said.values.extend_from_slice(&qkv[2 * width..]);
+                let count = said.keys.len() / width;
+                for head in (0..width).step_by(HEAD) {
+                    let rows = |numbers| Rows { numbers, count, step: width };
+                    let (keys, values) = (rows(&said.keys[head..]), rows(&said.values[head..]));
+                    let out = &mut seen[row * width + head..][..HEAD];
+                    arithmetic.look(&qkv[head..][..HEAD], keys, values, &mut scores, out)?;
+                }
+            }
+            arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
+
+            arithmetic.norm(&block.cross_norm, &at, &mut normed);
+            arithmetic.apply(&block.cross_query, Rows::of(&normed, width), Then::Keep, &mut wide)?;
+            for (row, query) in wide.chunks_exact(width).enumerate() {
+                let memory = &mut memories[row / each];
+                let heard = &memory.heard[layer];
+                let size = heard.keys.len() / (width / HEAD);
+                for head in 0..width / HEAD {
+                    let keys = Rows::of(&heard.keys[head * size..][..size], HEAD);
+                    let values = Rows::of(&heard.values[head * size..][..size], HEAD);
+                    let out = &mut seen[row * width + head * HEAD..][..HEAD];
+                    let query = &query[head * HEAD..][..HEAD];
+                    arithmetic.look(query, keys, values, &mut scores, out)?;
+                    if let Some(which) = heads.iter().position(|known| *known == (layer, head)) {
+                        std::mem::swap(&mut memory.aligned[which], &mut scores);
+                    }
+                }
+            }
+            arithmetic.apply(&block.cross_out, Rows::of(&seen, width), Then::Add, &mut at)?;
+
+            arithmetic.norm(&block.mlp_norm, &at, &mut normed);
+            arithmetic.apply(&block.up, Rows::of(&normed, width), Then::Activate, &mut wide)?;
+            arithmetic.apply(&block.down, Rows::of(&wide, 4 * width), Then::Add, &mut at)?;
+        }
+        for memory in memories.iter_mut() {
+            memory.length += each;
+        }
+        // Only the last token of each window is asked what comes next.
+        let last: Vec<f32> = at
+            .chunks_exact(each.max(1) * width)
+            .flat_map(|rows| &rows[(each - 1) * width..])
+            .copied()
+            .collect();
+        arithmetic.norm(&self.norm, &last, &mut normed);
+        arithmetic.apply(&self.logits, Rows::of(&normed, width), Then::Keep, logits)
+    }
+
+    /// How many tokens there are.
+    pub fn vocabulary(&self) -> usize {
+        self.embedding.len() / self.width
+    }
+}

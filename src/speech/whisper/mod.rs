@@ -1,0 +1,326 @@
+//! Whisper itself, on the processor: windows of sound in, pieces of text with times out.
+//!
+//! The network and its decoding are OpenAI's (Radford and others 2022). Why they are here and not in a
+//! library, and what that gains: docs/benchmarks.md. Weights are kept in eight bits, several windows are
+//! written down at once, and the times of words come out of the writing itself.
+
+mod alignment;
+mod arithmetic;
+mod attempt;
+mod choice;
+mod decoder;
+mod encoder;
+mod picture;
+mod tokens;
+mod weights;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arithmetic::Arithmetic;
+use attempt::Attempt;
+use decoder::{Decoder, Memory};
+use encoder::Encoder;
+use picture::{HOP, Painter};
+use tokens::Tokens;
+use weights::Weights;
+
+use super::engine::Piece;
+use crate::{Error, Kind, Result};
+
+/// Tried one after another until what comes out may stand.
+const TEMPERATURES: [f32; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
+/// Samples of one position of the encoder: two frames.
+const POSITION: usize = 2 * HOP;
+/// Sound shorter than this behind the last moment is not looked at again, in seconds.
+const REST: f64 = 1.0;
+
+/// A model, shared by all that write with it.
+pub struct Whisper {
+    encoder: Encoder,
+    decoder: Decoder,
+    tokens: Tokens,
+    filters: Vec<f32>,
+    heads: &'static [(usize, usize)],
+    mels: usize,
+    longest: usize,
+}
+
+/// How windows are written down.
+#[derive(Debug, Clone, Copy)]
+pub struct Writing<'a> {
+    /// The language by Whisper's number; none: to be found out, in the first window.
+    pub language: Option<u32>,
+    /// Words to expect.
+    pub expected: Option<&'a str>,
+    /// Positions of the encoder, 20 ms each, at most 1,500.
+    pub positions: usize,
+}
+
+/// What was written of some windows.
+#[derive(Debug)]
+pub struct Text {
+    /// By window, its pieces in order.
+    pub windows: Vec<Vec<Piece>>,
+    /// The language they were written in, by Whisper's number; 0 for English only.
+    pub language: u32,
+}
+
+/// A window, or what is left of it, that waits to be written down.
+struct Waiting {
+    window: usize,
+    /// Where it begins in its window, in positions.
+    from: usize,
+}
+
+impl Whisper {
+    /// Loads a model that has been checked; `name` is its catalogue name, which says what heads are
+    /// aligned with time.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if a part is missing.
+    pub fn load(path: &Path, name: &str) -> Result<Whisper> {
+        let mut weights = Weights::read(path)?;
+        let shape = weights.shape;
+        let known = |head: &&(usize, usize)| {
+            head.0 < shape.decoder_layers as usize && head.1 < shape.heads as usize
+        };
+        let heads = alignment::heads(name);
+        Ok(Whisper {
+            encoder: Encoder::new(&mut weights, &shape)?,
+            decoder: Decoder::new(&mut weights, &shape)?,
+            tokens: Tokens::new(&shape, std::mem::take(&mut weights.tokens)),
+            filters: std::mem::take(&mut weights.filters),
+            heads: if heads.iter().filter(known).count() == heads.len() { heads } else { &[] },
+            mels: shape.mels as usize,
+            longest: shape.text_ctx as usize,
+        })
+    }
+
+    /// Whether the model knows languages other than English.
+    pub fn multilingual(&self) -> bool {
+        !self.tokens.languages().is_empty()
+    }
+
+    /// Tokens that a window may have: half of what fits, as the models were trained.
+    fn most_tokens(&self, prompt: usize) -> usize {
+        (self.longest / 2).min(self.longest.saturating_sub(prompt))
+    }
+}
+
+/// Writes with a model. One for each thread.
+pub struct Writer<'a> {
+    model: &'a Whisper,
+    painter: Painter,
+    arithmetic: Arithmetic,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer with room of its own.
+    pub fn new(model: &'a Whisper) -> Writer<'a> {
+        Writer {
+            model,
+            painter: Painter::new(&model.filters, model.mels),
+            arithmetic: Arithmetic::default(),
+        }
+    }
+
+    /// Writes down windows of mono sound at 16 kHz, none longer than the encoder's positions, at once.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`] when `cancel` becomes true.
+    pub fn write(&mut self, windows: &[&[f32]], how: Writing, cancel: &AtomicBool) -> Result<Text> {
+        let stopped = || cancel.load(Ordering::Relaxed);
+        let pictures = windows
+            .iter()
+            .map(|sound| self.painter.paint(sound, 2 * how.positions))
+            .collect::<Result<Vec<_>>>()?;
+        let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
+        let mut language = how.language;
+        let mut waiting: Vec<Waiting> =
+            (0..windows.len()).map(|window| Waiting { window, from: 0 }).collect();
+        while !waiting.is_empty() {
+            let mut memories = Vec::with_capacity(waiting.len());
+            for part in &waiting {
+                if stopped() {
+                    return Err(Error::new(Kind::Cancelled, "Stopped."));
+                }
+                memories.push(self.listen(&pictures[part.window], part.from)?);
+            }
+            let spoken = match (language, memories.first_mut()) {
+                (None, Some(memory)) if self.model.multilingual() => self.language_of(memory)?,
+                (known, _) => known.unwrap_or(0),
+            };
+            language = Some(spoken);
+            let lengths: Vec<u32> = waiting
+                .iter()
+                .map(|part| (windows[part.window].len().div_ceil(POSITION) - part.from) as u32)
+                .collect();
+            let prompt = self.model.tokens.prompt(how.expected, language, self.model.longest / 2 - 1);
+            let attempts = self.attempts(&mut memories, &lengths, &prompt, &stopped)?;
+            if stopped() {
+                return Err(Error::new(Kind::Cancelled, "Stopped."));
+            }
+            let mut left = Vec::new();
+            for ((part, attempt), length) in waiting.iter().zip(&attempts).zip(&lengths) {
+                let (pieces, read) = self.pieces(attempt, *length as usize, part.from);
+                out[part.window].extend(pieces);
+                if read > 0 && f64::from(*length) - read as f64 > REST / alignment::STEP {
+                    left.push(Waiting { window: part.window, from: part.from + read });
+                }
+            }
+            waiting = left;
+        }
+        Ok(Text { windows: out, language: language.unwrap_or(0) })
+    }
+
+    /// Encodes a picture from a position on.
+    fn listen(&mut self, picture: &[f32], from: usize) -> Result<Memory> {
+        let mels = self.model.mels;
+        let heard = if from == 0 {
+            self.model.encoder.run(picture, &mut self.arithmetic)?
+        } else {
+            let mut rest = picture[2 * from * mels..].to_vec();
+            // The last frames are behind the end of the sound.
+            let silence = picture.iter().copied().fold(f32::MAX, f32::min);
+            rest.resize(picture.len(), silence);
+            self.model.encoder.run(&rest, &mut self.arithmetic)?
+        };
+        self.model.decoder.begin(&heard, self.model.heads, &mut self.arithmetic)
+    }
+
+    /// The language that a window is most likely spoken in.
+    fn language_of(&mut self, memory: &mut Memory) -> Result<u32> {
+        let mut logits = Vec::new();
+        let start = [vec![self.model.tokens.start]];
+        memory.clear();
+        self.model.decoder.read(
+            &mut [memory],
+            &start,
+            self.model.heads,
+            &mut self.arithmetic,
+            &mut logits,
+        )?;
+        let languages = self.model.tokens.languages();
+        let some = &logits[languages.start as usize..languages.end as usize];
+        Ok(choice::likeliest(some).0 as u32)
+    }
+
+    /// Writes windows down, those again at a higher temperature that came out badly.
+    fn attempts(
+        &mut self,
+        memories: &mut Vec<Memory>,
+        lengths: &[u32],
+        prompt: &[u32],
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Vec<Attempt>> {
+        let mut out: Vec<Option<Attempt>> = memories.iter().map(|_| None).collect();
+        let mut places: Vec<usize> = (0..memories.len()).collect();
+        let mut memories: Vec<Memory> = std::mem::take(memories);
+        for temperature in TEMPERATURES {
+            let lengths: Vec<u32> = places.iter().map(|place| lengths[*place]).collect();
+            let attempts = attempt::write(
+                self.model,
+                &mut memories,
+                &lengths,
+                prompt,
+                temperature,
+                &mut self.arithmetic,
+                stopped,
+            )?;
+            let mut again = Vec::new();
+            for ((place, memory), attempt) in places.iter().zip(memories).zip(attempts) {
+                if attempt.doubtful() && !stopped() {
+                    again.push((*place, memory));
+                }
+                out[*place] = Some(attempt);
+            }
+            (places, memories) = again.into_iter().unzip();
+            if places.is_empty() {
+                break;
+            }
+        }
+        Ok(out.into_iter().flatten().collect())
+    }
+
+    /// The pieces of text of an attempt, and how many positions of its sound they are of. `from` is
+    /// where it begins in its window, `length` how long its sound is, in positions.
+    fn pieces(&self, attempt: &Attempt, length: usize, from: usize) -> (Vec<Piece>, usize) {
+        let tokens = &self.model.tokens;
+        let written = &attempt.written;
+        let moment = |at: usize| {
+            let chosen = written.get(at)?;
+            chosen.token.checked_sub(tokens.first_moment).map(|steps| steps as usize)
+        };
+        if attempt.nobody_spoke() {
+            return (Vec::new(), length);
+        }
+        // Text between two moments is a passage. What follows the last pair of moments was not finished
+        // and is written again, with the sound from there on.
+        let count = written.len() - usize::from(written.last().is_some_and(|c| c.token == tokens.end));
+        let closed = count > 1 && moment(count - 1).is_some() && moment(count - 2).is_none();
+        let pair = (1..count).rev().find(|at| moment(*at).is_some() && moment(*at - 1).is_some());
+        let (kept, read) = match pair {
+            Some(at) if !closed => (at, moment(at - 1).unwrap_or(length)),
+            _ => (count, (0..count).rev().find_map(moment).filter(|_| closed).unwrap_or(length)),
+        };
+        let begins = alignment::begins(&attempt.scores, length);
+        let mut out = Vec::new();
+        let mut first = true;
+        for at in 0..kept {
+            let Some(bytes) = tokens.piece(written[at].token) else {
+                first = true;
+                continue;
+            };
+            let shift = from as f64 * alignment::STEP;
+            let time = match begins.get(at..at + 2) {
+                Some(time) => (shift + time[0], shift + time[1]),
+                None => (shift, shift),
+            };
+            out.push(Piece {
+                bytes: bytes.to_vec(),
+                probability: written[at].probability,
+                time,
+                no_speech: attempt.nobody,
+                first,
+            });
+            first = false;
+        }
+        (out, read)
+    }
+}
+
+/// Positions of the encoder that hold so many samples at 16 kHz.
+pub fn positions(samples: usize) -> usize {
+    samples.div_ceil(POSITION)
+}
+
+#[cfg(test)]
+mod debug {
+    use super::*;
+    #[test]
+    #[ignore]
+    fn dbg_jfk() {
+        let m = Whisper::load(Path::new("/work/main/.models/ggml-tiny.en.bin"), "tiny.en").unwrap();
+        let mut r = hound::WavReader::open("../shared/speech/misc/jfk.wav").unwrap();
+        let s: Vec<f32> = r.samples::<i16>().map(|x| x.unwrap() as f32 / 32768.0).collect();
+        let mut w = Writer::new(&m);
+        let pic = w.painter.paint(&s, 2944).unwrap();
+        println!("mel {:?} {:?}", &pic[..8], &pic[500 * 80..500 * 80 + 8]);
+        let heard = m.encoder.run(&pic, &mut w.arithmetic).unwrap();
+        println!("enc {:?}", &heard[..8]);
+        let mut mem = w.listen(&pic, 0).unwrap();
+        let prompt = m.tokens.prompt(None, None, 10);
+        println!("prompt {prompt:?} never {} end {} vocab {}", m.tokens.never.len(), m.tokens.end, m.decoder.vocabulary());
+        let mut logits = Vec::new();
+        m.decoder.read(&mut [&mut mem], &[prompt], m.heads, &mut w.arithmetic, &mut logits).unwrap();
+        let mut top: Vec<usize> = (0..logits.len()).collect();
+        top.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+        println!("top {:?}", top[..8].iter().map(|t| (*t, logits[*t])).collect::<Vec<_>>());
+        let how = Writing { language: None, expected: None, positions: 1472 };
+        let t = w.write(&[&s], how, &AtomicBool::new(false)).unwrap();
+        for p in &t.windows[0] {
+            println!("{:?} {:.2} {:.2} {:.2}", String::from_utf8_lossy(&p.bytes), p.time.0, p.time.1, p.probability);
+        }
+    }
+}

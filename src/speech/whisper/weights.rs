@@ -1,0 +1,102 @@
+//! A model's tensors on their way from the file into layers.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::arithmetic::{Arithmetic, Linear, Norm};
+use crate::model::Shape;
+use crate::model::ggml::{self, Part};
+use crate::{Error, Kind, Result};
+
+/// What was read of a model, until its layers have taken it.
+pub struct Weights {
+    /// The model's sizes.
+    pub shape: Shape,
+    /// The mel filter bank.
+    pub filters: Vec<f32>,
+    /// The bytes of each token of text.
+    pub tokens: Vec<Vec<u8>>,
+    tensors: HashMap<String, Vec<f32>>,
+}
+
+impl Weights {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// As [`ggml::read`].
+    pub fn read(path: &Path) -> Result<Weights> {
+        let (mut filters, mut tokens, mut tensors) = (Vec::new(), Vec::new(), HashMap::new());
+        let header = ggml::read(path, &mut |part| {
+            match part {
+                Part::Shape(_) => {}
+                Part::Filters(bank) => filters = bank,
+                Part::Tokens(list) => tokens = list,
+                Part::Tensor(name, numbers) => {
+                    tensors.insert(name.to_owned(), numbers);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Weights {
+            shape: header.shape,
+            filters,
+            tokens,
+            tensors,
+        })
+    }
+
+    /// Takes a tensor out.
+    pub fn take(&mut self, name: &str) -> Result<Vec<f32>> {
+        self.tensors
+            .remove(name)
+            .ok_or_else(|| Error::new(Kind::Model, "The speech model lacks a part."))
+    }
+
+    /// The norm of this name.
+    pub fn norm(&mut self, name: &str) -> Result<Norm> {
+        Ok(Norm {
+            gain: self.take(&format!("{name}.weight"))?,
+            shift: self.take(&format!("{name}.bias"))?,
+        })
+    }
+
+    /// The layer of this name, over so many inputs.
+    pub fn linear(&mut self, name: &str, inputs: usize) -> Result<Linear> {
+        let weights = self.take(&format!("{name}.weight"))?;
+        let bias = self.take(&format!("{name}.bias"))?;
+        Ok(Arithmetic::linear(&weights, inputs, Some(bias)))
+    }
+
+    /// Layers over the same inputs as one, their outputs side by side. Keys have no bias.
+    pub fn joined(&mut self, name: &str, parts: &[&str], inputs: usize) -> Result<Linear> {
+        let (mut weights, mut bias) = (Vec::new(), Vec::new());
+        for part in parts {
+            let more = self.take(&format!("{name}.{part}.weight"))?;
+            match *part {
+                "key" => bias.resize(bias.len() + more.len() / inputs, 0.0),
+                _ => bias.extend(self.take(&format!("{name}.{part}.bias"))?),
+            }
+            weights.extend(more);
+        }
+        Ok(Arithmetic::linear(&weights, inputs, Some(bias)))
+    }
+
+    /// A convolution over three neighbours as a layer over their numbers side by side.
+    pub fn convolution(&mut self, name: &str, inputs: usize) -> Result<Linear> {
+        let stored = self.take(&format!("{name}.weight"))?;
+        let bias = self.take(&format!("{name}.bias"))?;
+        // Kept as three taps for each input; wanted as each input for three taps.
+        let mut weights = Vec::with_capacity(stored.len());
+        for output in stored.chunks_exact(3 * inputs) {
+            for tap in 0..3 {
+                weights.extend(output.iter().skip(tap).step_by(3));
+            }
+        }
+        Ok(Arithmetic::linear(&weights, 3 * inputs, Some(bias)))
+    }
+
+    /// A matrix without a bias as a layer, by its numbers.
+    pub fn plain(&self, numbers: &[f32], inputs: usize) -> Linear {
+        Arithmetic::linear(numbers, inputs, None)
+    }
+}

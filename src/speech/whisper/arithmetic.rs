@@ -5,9 +5,7 @@
 //! of single precision. Everything between the products is single precision. The products themselves
 //! are those of rten.
 
-use rten_gemm::{
-    GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams,
-};
+use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::{Matrix, NdTensorView};
 use rten_vecmath::{
@@ -27,8 +25,8 @@ const ROWS_AT_ONCE: usize = 128;
 #[derive(Default)]
 pub struct Arithmetic {
     bytes: Vec<u8>,
-    zeros: Vec<u8>,
-    scales: Vec<f32>,
+    /// By row: what a step is worth, and which byte is zero.
+    steps: Vec<(f32, i32)>,
     sums: Vec<i32>,
     scores: Vec<f32>,
     part: Vec<f32>,
@@ -48,7 +46,8 @@ pub enum Then {
 /// A layer of weights: `outputs` sums over `inputs` numbers.
 pub struct Linear {
     weights: PackedBMatrix<i8>,
-    scales: Vec<f32>,
+    /// By output: what a step of its weights is worth, and their sum.
+    steps: Vec<(f32, i32)>,
     bias: Option<Vec<f32>>,
     inputs: usize,
 }
@@ -110,18 +109,19 @@ impl Arithmetic {
         // Without instructions for it, two products of eight bits are added in sixteen, which full
         // weights could overflow.
         let most = if eight.may_saturate() { 63.0 } else { 127.0 };
-        let mut scales = Vec::with_capacity(weights.len() / inputs);
+        let mut steps = Vec::with_capacity(weights.len() / inputs);
         let mut bytes: Vec<i8> = Vec::with_capacity(weights.len());
         for row in weights.chunks_exact(inputs) {
             let largest = row.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
             let scale = largest.max(f32::MIN_POSITIVE) / most;
-            scales.push(scale);
+            let first = bytes.len();
             bytes.extend(row.iter().map(|weight| (weight / scale).round() as i8));
+            steps.push((scale, bytes[first..].iter().map(|byte| i32::from(*byte)).sum()));
         }
-        let matrix = NdTensorView::from_data([scales.len(), inputs], &bytes[..]);
+        let matrix = NdTensorView::from_data([steps.len(), inputs], &bytes[..]);
         Linear {
             weights: eight.prepack_b(matrix.transposed()),
-            scales,
+            steps,
             bias,
             inputs,
         }
@@ -129,7 +129,7 @@ impl Arithmetic {
 
     /// Multiplies each row with the layer's weights, into rows of `out` as wide as the layer has outputs.
     pub fn apply(&mut self, layer: &Linear, rows: Rows, then: Then, out: &mut Vec<f32>) -> Result<()> {
-        let width = layer.scales.len();
+        let width = layer.steps.len();
         self.quantise(rows, layer.inputs);
         self.sums.resize(rows.count * width, 0);
         let left = NdTensorView::from_data([rows.count, layer.inputs], &self.bytes[..]);
@@ -138,16 +138,13 @@ impl Arithmetic {
                 &mut self.sums,
                 GemmInputA::Unpacked(left),
                 GemmInputB::Packed(&layer.weights),
-                GemmOptions {
-                    a_quant: Some(QuantParams { zero_point: &self.zeros }),
-                    ..GemmOptions::default()
-                },
+                GemmOptions::default(),
             )
             .map_err(failed)?;
         out.resize(rows.count * width, 0.0);
         let rows_out = out.chunks_exact_mut(width).zip(self.sums.chunks_exact(width));
-        for ((row, sums), scale) in rows_out.zip(&self.scales) {
-            layer.finish(sums, *scale, then, row);
+        for ((row, sums), step) in rows_out.zip(&self.steps) {
+            layer.finish(sums, *step, then, row);
         }
         Ok(())
     }
@@ -155,8 +152,7 @@ impl Arithmetic {
     /// Brings rows to eight bits, each with a scale and a zero of its own.
     fn quantise(&mut self, rows: Rows, width: usize) {
         self.bytes.clear();
-        self.zeros.clear();
-        self.scales.clear();
+        self.steps.clear();
         self.bytes.reserve(rows.count * width);
         for at in 0..rows.count {
             let row = &rows.numbers[at * rows.step..][..width];
@@ -167,8 +163,7 @@ impl Arithmetic {
             self.bytes.extend_init(|room| {
                 Quantize::new(row, &mut room[..width], scale.recip(), zero).dispatch()
             });
-            self.zeros.push(zero);
-            self.scales.push(scale);
+            self.steps.push((scale, i32::from(zero)));
         }
     }
 
@@ -269,9 +264,13 @@ impl Arithmetic {
 }
 
 impl Linear {
-    /// From sums of eight-bit products to numbers.
-    fn finish(&self, sums: &[i32], scale: f32, then: Then, out: &mut [f32]) {
-        let scaled = sums.iter().zip(&self.scales).map(|(sum, own)| *sum as f32 * (scale * own));
+    /// From sums of eight-bit products to numbers. A row's zero is taken off here: rten-gemm 0.27 takes
+    /// that of the first rows for all.
+    fn finish(&self, sums: &[i32], (step, zero): (f32, i32), then: Then, out: &mut [f32]) {
+        let scaled = sums
+            .iter()
+            .zip(&self.steps)
+            .map(|(sum, (own, weights))| sum.wrapping_sub(zero.wrapping_mul(*weights)) as f32 * (step * own));
         match (&self.bias, then) {
             (Some(bias), Then::Add) => {
                 for ((out, number), bias) in out.iter_mut().zip(scaled).zip(bias) {

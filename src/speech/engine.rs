@@ -26,6 +26,10 @@ const ENCODER_LENGTH: usize = 1472;
 /// The shortest encoder that is used, in positions: with less Whisper begins to repeat itself.
 const SHORTEST_ENCODER: usize = 384;
 
+/// Windows that all workers, and that one at most, have in hand.
+const WINDOWS_AT_ONCE: usize = 8;
+const MOST_AT_ONCE: usize = 4;
+
 /// Samples in a step of the voice detector (32 ms, given by the detector).
 const VOICE_STEP: usize = 512;
 /// Voice probability from which a step is taken as voice: the detector's own recommendation.
@@ -172,11 +176,12 @@ impl Engine {
         })
     }
 
-    /// How many windows a worker should be given at once.
+    /// How many windows each of so many workers should be given at once. Each takes 18 MB (tiny) to
+    /// 150 MB (medium) while it is written down.
     #[must_use]
-    pub fn at_once(&self) -> usize {
+    pub fn at_once(&self, workers: usize) -> usize {
         match &self.machine {
-            Machine::Own(_) => 4,
+            Machine::Own(_) => (WINDOWS_AT_ONCE / workers).clamp(1, MOST_AT_ONCE),
             Machine::Cpp(_) => 1,
         }
     }

@@ -4,7 +4,7 @@
 //! with the session beyond a few bytes a frame.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,19 +115,26 @@ pub(super) fn write_down(
     if total <= 0.0 {
         return Ok(());
     }
-    // A worker a channel: threads that share one window wait for each other at every step, and
-    // on a busy machine that waiting took six times the work.
+    // Workers that compute on their own: threads that share one window wait for each other at every
+    // step, and on a busy machine that waiting took six times the work.
+    let workers = decoding.threads.max(1);
+    let at_once = engine.at_once(workers);
+    let shared = Shared {
+        engine,
+        decoding,
+        languages: Mutex::new(vec![decoding.language.clone(); plans.len()]),
+        cancel,
+    };
     std::thread::scope(|scope| {
         let (results, finished) = mpsc::channel();
-        let mut queues = Vec::new();
-        for channel in 0..plans.len() {
-            let (queue, jobs) = mpsc::sync_channel::<(usize, Vec<f32>)>(engine.at_once());
-            queues.push(queue);
-            let (results, mut decoding) = (results.clone(), decoding.clone());
-            decoding.threads = (decoding.threads / plans.len().max(1)).max(1);
-            scope.spawn(move || work(engine, channel, decoding, cancel, &jobs, &results));
+        let (queue, jobs) = mpsc::sync_channel::<Job>(workers);
+        // The workers alone hold it, so that nobody waits for workers that are gone.
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..workers {
+            let (shared, jobs, results) = (&shared, Arc::clone(&jobs), results.clone());
+            scope.spawn(move || shared.work(&jobs, &results));
         }
-        drop(results);
+        drop((results, jobs));
         let mut take = |result: Result<Done>| -> Result<()> {
             let result = result?;
             let window = &plans[result.channel][result.window];
@@ -136,14 +143,38 @@ pub(super) fn write_down(
             progress(Progress::Writing { done, total });
             Ok(())
         };
+        let mut waiting: Vec<Job> = (0..plans.len()).map(Job::of).collect();
         fill(&mut *open()?, plans, &mut |channel, window, sound| {
-            // A worker that is gone has said why among the results.
-            let _ = queues[channel].send((window, sound));
+            let job = &mut waiting[channel];
+            job.windows.push((window, sound));
+            if job.windows.len() >= at_once {
+                // Workers that are gone have said why among the results.
+                let _ = queue.send(std::mem::replace(job, Job::of(channel)));
+            }
             finished.try_iter().try_for_each(&mut take)
         })?;
-        drop(queues);
+        for job in waiting.into_iter().filter(|job| !job.windows.is_empty()) {
+            let _ = queue.send(job);
+        }
+        drop(queue);
         finished.iter().try_for_each(&mut take)
     })
+}
+
+/// Windows of one channel that are written down at once.
+struct Job {
+    channel: usize,
+    /// Each with its number among the channel's windows.
+    windows: Vec<(usize, Vec<f32>)>,
+}
+
+impl Job {
+    fn of(channel: usize) -> Job {
+        Job {
+            channel,
+            windows: Vec::new(),
+        }
+    }
 }
 
 /// What a worker made of one window.
@@ -240,43 +271,60 @@ pub(super) fn fade(sound: &mut [f32], start: usize, length: usize) {
     }
 }
 
-/// Transcribes a channel's windows in order until there are no more, or one fails.
-fn work(
-    engine: &Engine,
-    channel: usize,
-    mut decoding: Decoding,
-    cancel: &Arc<AtomicBool>,
-    jobs: &mpsc::Receiver<(usize, Vec<f32>)>,
-    results: &mpsc::Sender<Result<Done>>,
-) {
-    let mut run = || -> Result<()> {
+/// What all workers see.
+struct Shared<'a> {
+    engine: &'a Engine,
+    decoding: &'a Decoding,
+    /// By channel, the language that its first words were in, or that was asked for.
+    languages: Mutex<Vec<Option<String>>>,
+    cancel: &'a Arc<AtomicBool>,
+}
+
+impl Shared<'_> {
+    /// Transcribes windows until there are no more, or some fail.
+    fn work(&self, jobs: &Mutex<mpsc::Receiver<Job>>, results: &mpsc::Sender<Result<Done>>) {
+        if let Err(error) = self.run(jobs, results) {
+            // Nobody listens only if something else failed before.
+            let _ = results.send(Err(error));
+        }
+    }
+
+    fn run(
+        &self,
+        jobs: &Mutex<mpsc::Receiver<Job>>,
+        results: &mpsc::Sender<Result<Done>>,
+    ) -> Result<()> {
         let mut worker = None;
-        while let Ok(first) = jobs.recv() {
-            let some: Vec<(usize, Vec<f32>)> = std::iter::once(first)
-                .chain(jobs.iter().take(engine.at_once() - 1))
-                .collect();
+        let mut decoding = self.decoding.clone();
+        let next = || jobs.lock().ok().and_then(|jobs| jobs.recv().ok());
+        while let Some(job) = next() {
             let worker = match &mut worker {
                 Some(worker) => worker,
-                none => none.insert(engine.worker()?),
+                none => none.insert(self.engine.worker()?),
             };
-            let sounds: Vec<&[f32]> = some.iter().map(|(_, sound)| &sound[..]).collect();
-            let written = worker.transcribe(&sounds, &decoding, cancel)?;
-            for ((window, _), written) in some.iter().zip(written) {
-                if decoding.language.is_none() && !written.words.is_empty() {
-                    // The first window with words decides for the whole channel.
-                    decoding.language = written.language.map(str::to_owned);
+            if let Ok(languages) = self.languages.lock() {
+                decoding.language.clone_from(&languages[job.channel]);
+            }
+            let sounds: Vec<&[f32]> = job.windows.iter().map(|(_, sound)| &sound[..]).collect();
+            let written = worker.transcribe(&sounds, &decoding, self.cancel)?;
+            for ((window, _), written) in job.windows.iter().zip(written) {
+                if let (Ok(mut languages), false) = (self.languages.lock(), written.words.is_empty())
+                {
+                    languages[job.channel].get_or_insert_with(|| {
+                        written.language.unwrap_or_default().to_owned()
+                    });
                 }
-                let done = Done { channel, window: *window, written };
+                let done = Done {
+                    channel: job.channel,
+                    window: *window,
+                    written,
+                };
                 if results.send(Ok(done)).is_err() {
                     return Ok(());
                 }
             }
         }
         Ok(())
-    };
-    if let Err(error) = run() {
-        // Nobody listens only if something else failed before.
-        let _ = results.send(Err(error));
     }
 }
 

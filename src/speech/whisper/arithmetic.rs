@@ -9,8 +9,10 @@ use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, Pa
 use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::{Matrix, NdTensorView};
 use rten_vecmath::{
-    ExtendInit, Gelu, MinMax, Normalize, NormalizeOptions, Quantize, Softmax, Sum, SumSquareSub,
+    ExtendInit, Gelu, MinMax, Normalize, NormalizeOptions, Softmax, Sum, SumSquareSub,
 };
+
+use super::lanes::{Finish, Scale, ToBytes, Weigh};
 
 use crate::{Error, Kind, Result};
 
@@ -28,7 +30,8 @@ pub struct Arithmetic {
     /// By row: what a step is worth, and which byte is zero.
     steps: Vec<(f32, i32)>,
     sums: Vec<i32>,
-    scores: Vec<f32>,
+    weights: Vec<u8>,
+    totals: Vec<f32>,
     part: Vec<f32>,
 }
 
@@ -46,8 +49,10 @@ pub enum Then {
 /// A layer of weights: `outputs` sums over `inputs` numbers.
 pub struct Linear {
     weights: PackedBMatrix<i8>,
-    /// By output: what a step of its weights is worth, and their sum.
-    steps: Vec<(f32, i32)>,
+    /// By output, what a step of its weights is worth,
+    steps: Vec<f32>,
+    /// and what they come to.
+    sums: Vec<i32>,
     bias: Option<Vec<f32>>,
     inputs: usize,
 }
@@ -87,6 +92,12 @@ fn eight() -> GemmExecutor<u8, i8, i32> {
     GemmExecutor::new()
 }
 
+/// The largest weight. Without instructions for it, two products of eight bits are added in sixteen, which
+/// full weights could overflow.
+fn most(eight: &GemmExecutor<u8, i8, i32>) -> f32 {
+    if eight.may_saturate() { 63.0 } else { 127.0 }
+}
+
 /// What multiplies in single precision.
 fn single() -> GemmExecutor<f32> {
     GemmExecutor::new()
@@ -106,22 +117,24 @@ impl Arithmetic {
     /// Packs weights (`bias.len()` rows of `inputs` numbers, or as many as there are without a bias).
     pub fn linear(weights: &[f32], inputs: usize, bias: Option<Vec<f32>>) -> Linear {
         let eight = eight();
-        // Without instructions for it, two products of eight bits are added in sixteen, which full
-        // weights could overflow.
-        let most = if eight.may_saturate() { 63.0 } else { 127.0 };
+        let most = most(&eight);
         let mut steps = Vec::with_capacity(weights.len() / inputs);
+        let mut sums = Vec::with_capacity(weights.len() / inputs);
+        let mut room = Vec::new();
         let mut bytes: Vec<i8> = Vec::with_capacity(weights.len());
         for row in weights.chunks_exact(inputs) {
             let largest = row.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
             let scale = largest.max(f32::MIN_POSITIVE) / most;
             let first = bytes.len();
-            bytes.extend(row.iter().map(|weight| (weight / scale).round() as i8));
-            steps.push((scale, bytes[first..].iter().map(|byte| i32::from(*byte)).sum()));
+            to_signed(row, scale.recip(), &mut room, &mut bytes);
+            steps.push(scale);
+            sums.push(sum(&bytes[first..]));
         }
         let matrix = NdTensorView::from_data([steps.len(), inputs], &bytes[..]);
         Linear {
             weights: eight.prepack_b(matrix.transposed()),
             steps,
+            sums,
             bias,
             inputs,
         }
@@ -130,17 +143,7 @@ impl Arithmetic {
     /// Multiplies each row with the layer's weights, into rows of `out` as wide as the layer has outputs.
     pub fn apply(&mut self, layer: &Linear, rows: Rows, then: Then, out: &mut Vec<f32>) -> Result<()> {
         let width = layer.steps.len();
-        self.quantise(rows, layer.inputs);
-        self.sums.resize(rows.count * width, 0);
-        let left = NdTensorView::from_data([rows.count, layer.inputs], &self.bytes[..]);
-        eight()
-            .gemm(
-                &mut self.sums,
-                GemmInputA::Unpacked(left),
-                GemmInputB::Packed(&layer.weights),
-                GemmOptions::default(),
-            )
-            .map_err(failed)?;
+        self.multiply(layer, rows)?;
         out.resize(rows.count * width, 0.0);
         let rows_out = out.chunks_exact_mut(width).zip(self.sums.chunks_exact(width));
         for ((row, sums), step) in rows_out.zip(&self.steps) {
@@ -149,21 +152,39 @@ impl Arithmetic {
         Ok(())
     }
 
+    /// Multiplies rows with a layer's weights, to sums of products in eight bits.
+    fn multiply(&mut self, layer: &Linear, rows: Rows) -> Result<()> {
+        self.quantise(rows, layer.inputs);
+        self.sums.resize(rows.count * layer.steps.len(), 0);
+        let left = NdTensorView::from_data([rows.count, layer.inputs], &self.bytes[..]);
+        eight()
+            .gemm(
+                &mut self.sums,
+                GemmInputA::Unpacked(left),
+                GemmInputB::Packed(&layer.weights),
+                GemmOptions::default(),
+            )
+            .map_err(failed)
+    }
+
     /// Brings rows to eight bits, each with a scale and a zero of its own.
     fn quantise(&mut self, rows: Rows, width: usize) {
-        self.bytes.clear();
+        self.bytes.resize(rows.count * width, 0);
         self.steps.clear();
-        self.bytes.reserve(rows.count * width);
         for at in 0..rows.count {
             let row = &rows.numbers[at * rows.step..][..width];
             let (low, high) = MinMax::new(row).dispatch();
             let (low, high) = (low.min(0.0), high.max(0.0));
             let scale = (high - low).max(f32::MIN_POSITIVE) / 255.0;
-            let zero = (-low / scale).round() as u8;
-            self.bytes.extend_init(|room| {
-                Quantize::new(row, &mut room[..width], scale.recip(), zero).dispatch()
-            });
-            self.steps.push((scale, i32::from(zero)));
+            let zero = (-low / scale).round_ties_even() as i32;
+            let to_bytes = ToBytes {
+                numbers: row,
+                steps: scale.recip(),
+                zero,
+                out: &mut self.bytes[at * width..][..width],
+            };
+            to_bytes.dispatch();
+            self.steps.push((scale, zero));
         }
     }
 
@@ -193,59 +214,84 @@ impl Arithmetic {
     pub fn attend(&mut self, qkv: &[f32], width: usize, out: &mut Vec<f32>) -> Result<()> {
         let count = qkv.len() / (3 * width);
         out.resize(count * width, 0.0);
-        let single = single();
-        for head in (0..width).step_by(HEAD) {
-            let side = |which: usize| {
-                let numbers = &qkv[which * width + head..];
-                matrix(Rows { numbers, count, step: 3 * width }, HEAD)
+        let eight = eight();
+        for at in (0..width).step_by(HEAD) {
+            let side = |which: usize| Rows {
+                numbers: &qkv[which * width + at..],
+                count,
+                step: 3 * width,
             };
-            let (queries, keys, values) = (side(0)?, side(1)?, side(2)?);
-            let keys = single.prepack_b(keys.transposed());
-            let values = single.prepack_b(values);
+            let head = Head::new(side(1), side(2));
+            let (keys, values) = head.matrices();
+            let keys = eight.prepack_b(keys.transposed());
+            let values = eight.prepack_b(values);
             for first in (0..count).step_by(ROWS_AT_ONCE) {
                 let rows = ROWS_AT_ONCE.min(count - first);
-                self.scores.resize(rows * count, 0.0);
-                let options = || GemmOptions::default();
-                single
-                    .gemm(
-                        &mut self.scores,
-                        GemmInputA::Unpacked(queries.slice(first..first + rows)),
-                        GemmInputB::Packed(&keys),
-                        GemmOptions { alpha: (HEAD as f32).sqrt().recip(), ..options() },
-                    )
-                    .map_err(failed)?;
-                for row in self.scores.chunks_exact_mut(count) {
-                    Softmax::new_mut(row).dispatch();
-                }
-                self.part.resize(rows * HEAD, 0.0);
-                let scores = NdTensorView::from_data([rows, count], &self.scores[..]);
-                single
-                    .gemm(
-                        &mut self.part,
-                        GemmInputA::Unpacked(scores),
-                        GemmInputB::Packed(&values),
-                        options(),
-                    )
-                    .map_err(failed)?;
-                for (at, part) in self.part.chunks_exact(HEAD).enumerate() {
-                    out[(first + at) * width + head..][..HEAD].copy_from_slice(part);
+                let numbers = &qkv[first * 3 * width + at..];
+                let queries = Rows { numbers, count: rows, step: 3 * width };
+                self.weigh(queries, GemmInputB::Packed(&keys), &head)?;
+                self.sum_up(GemmInputB::Packed(&values), rows)?;
+                for row in 0..rows {
+                    head.finish(
+                        &self.sums[row * HEAD..][..HEAD],
+                        self.totals[row],
+                        &mut out[(first + row) * width + at..][..HEAD],
+                    );
                 }
             }
         }
         Ok(())
     }
 
-    /// Attention of one query of one head: the values, weighted, to `out`. What is left in `scores` is how
-    /// well each key fits, before that is made to sum to one.
-    pub fn look(
+    /// Attention of one query to a head that is kept: the values, weighted, to `out`. Returns how well
+    /// each key fits, before that is made to sum to one.
+    pub fn look(&mut self, query: &[f32], head: &Head, out: &mut [f32]) -> Result<&[f32]> {
+        let (keys, values) = head.matrices();
+        self.weigh(Rows::of(query, HEAD), GemmInputB::Unpacked(keys.transposed()), head)?;
+        self.sum_up(GemmInputB::Unpacked(values), 1)?;
+        head.finish(&self.sums, self.totals[0], out);
+        Ok(&self.part)
+    }
+
+    /// Attention weights in bytes of some queries, and what they come to.
+    fn weigh(&mut self, queries: Rows, keys: GemmInputB<i8>, head: &Head) -> Result<()> {
+        let count = head.steps.len();
+        self.quantise(queries, HEAD);
+        self.sums.resize(queries.count * count, 0);
+        let left = NdTensorView::from_data([queries.count, HEAD], &self.bytes[..]);
+        eight()
+            .gemm(&mut self.sums, GemmInputA::Unpacked(left), keys, GemmOptions::default())
+            .map_err(failed)?;
+        self.weights.resize(queries.count * count, 0);
+        self.part.resize(count, 0.0);
+        self.totals.clear();
+        let rows = self.sums.chunks_exact(count).zip(self.weights.chunks_exact_mut(count));
+        for ((sums, out), (step, zero)) in rows.zip(&self.steps) {
+            let scale = Scale { step: *step, zero: *zero, steps: &head.steps, weights: &head.sums };
+            let weigh = Weigh { sums, scale, scores: &mut self.part, out };
+            self.totals.push(weigh.dispatch());
+        }
+        Ok(())
+    }
+
+    /// The values by the weights of so many rows, as sums.
+    fn sum_up(&mut self, values: GemmInputB<i8>, rows: usize) -> Result<()> {
+        self.sums.resize(rows * HEAD, 0);
+        let weights = NdTensorView::from_data([rows, self.weights.len() / rows], &self.weights[..]);
+        eight()
+            .gemm(&mut self.sums, GemmInputA::Unpacked(weights), values, GemmOptions::default())
+            .map_err(failed)
+    }
+
+    /// Attention of one query of one head to keys and values in single precision, to `out`.
+    pub fn look_back(
         &mut self,
         query: &[f32],
         keys: Rows,
         values: Rows,
-        scores: &mut Vec<f32>,
         out: &mut [f32],
     ) -> Result<()> {
-        scores.resize(keys.count, 0.0);
+        self.part.resize(keys.count, 0.0);
         let single = single();
         let times = |out: &mut [f32], row: &[f32], matrix: Matrix, alpha| {
             let left = NdTensorView::from_data([1, row.len()], row);
@@ -255,36 +301,125 @@ impl Arithmetic {
                 .map_err(failed)
         };
         let fit = (HEAD as f32).sqrt().recip();
-        times(scores, query, matrix(keys, HEAD)?.transposed(), fit)?;
-        self.part.clear();
-        self.part.extend_from_slice(scores);
+        times(&mut self.part, query, matrix(keys, HEAD)?.transposed(), fit)?;
         Softmax::new_mut(&mut self.part).dispatch();
         times(out, &self.part, matrix(values, HEAD)?, 1.0)
     }
 }
 
-impl Linear {
-    /// From sums of eight-bit products to numbers. A row's zero is taken off here: rten-gemm 0.27 takes
-    /// that of the first rows for all.
-    fn finish(&self, sums: &[i32], (step, zero): (f32, i32), then: Then, out: &mut [f32]) {
-        let scaled = sums
-            .iter()
-            .zip(&self.steps)
-            .map(|(sum, (own, weights))| sum.wrapping_sub(zero.wrapping_mul(*weights)) as f32 * (step * own));
-        match (&self.bias, then) {
-            (Some(bias), Then::Add) => {
-                for ((out, number), bias) in out.iter_mut().zip(scaled).zip(bias) {
-                    *out += number + bias;
-                }
+/// Keys and values of one head in eight bits: for each position, row after row.
+///
+/// What all keys have in common is taken off them first: it adds the same to every score of a query, and
+/// takes up the range (Zhang and others 2025, SageAttention).
+pub struct Head {
+    keys: Vec<i8>,
+    /// By key, what a step is worth,
+    steps: Vec<f32>,
+    /// and what its bytes come to.
+    sums: Vec<i32>,
+    values: Vec<i8>,
+    /// By place in a value, what a step is worth.
+    value_steps: [f32; HEAD],
+}
+
+impl Head {
+    /// Of as many keys as values.
+    pub fn new(keys: Rows, values: Rows) -> Head {
+        let count = keys.count;
+        let of = |rows: Rows<'_>, row: usize| -> [f32; HEAD] {
+            let mut out = [0.0; HEAD];
+            out.copy_from_slice(&rows.numbers[row * rows.step..][..HEAD]);
+            out
+        };
+        let most = most(&eight());
+        let mut common = [0.0f32; HEAD];
+        let mut largest = [f32::MIN_POSITIVE; HEAD];
+        for row in 0..count {
+            for (common, key) in common.iter_mut().zip(of(keys, row)) {
+                *common += key;
             }
-            (None, Then::Add) => out.iter_mut().zip(scaled).for_each(|(out, number)| *out += number),
-            (Some(bias), _) => {
-                for ((out, number), bias) in out.iter_mut().zip(scaled).zip(bias) {
-                    *out = number + bias;
-                }
+            for (largest, value) in largest.iter_mut().zip(of(values, row)) {
+                *largest = if value.abs() > *largest { value.abs() } else { *largest };
             }
-            (None, _) => out.iter_mut().zip(scaled).for_each(|(out, number)| *out = number),
         }
+        let (share, fit) = ((count as f32).recip(), (HEAD as f32).sqrt().recip());
+        let value_steps = largest.map(|largest| largest / most);
+        let mut head = Head {
+            keys: Vec::with_capacity(count * HEAD),
+            steps: Vec::with_capacity(count),
+            sums: Vec::with_capacity(count),
+            values: Vec::with_capacity(count * HEAD),
+            value_steps,
+        };
+        let mut room = Vec::new();
+        for row in 0..count {
+            let mut key = of(keys, row);
+            key.iter_mut().zip(&common).for_each(|(key, common)| *key -= common * share);
+            let (low, high) = MinMax::new(&key).dispatch();
+            let step = high.max(-low).max(f32::MIN_POSITIVE) / most;
+            to_signed(&key, step.recip(), &mut room, &mut head.keys);
+            head.steps.push(fit * step);
+            head.sums.push(sum(&head.keys[row * HEAD..]));
+            let mut value = of(values, row);
+            value.iter_mut().zip(&value_steps).for_each(|(value, step)| *value /= step);
+            to_signed(&value, 1.0, &mut room, &mut head.values);
+        }
+        head
+    }
+
+    fn matrices(&self) -> (Matrix<'_, i8>, Matrix<'_, i8>) {
+        let shape = [self.steps.len(), HEAD];
+        (
+            NdTensorView::from_data(shape, &self.keys[..]),
+            NdTensorView::from_data(shape, &self.values[..]),
+        )
+    }
+
+    /// From sums of weighted values to numbers; `total` is what the weights come to.
+    fn finish(&self, sums: &[i32], total: f32, out: &mut [f32]) {
+        for ((out, sum), step) in out.iter_mut().zip(sums).zip(&self.value_steps) {
+            *out = *sum as f32 * (step / total);
+        }
+    }
+}
+
+/// What bytes come to.
+fn sum(bytes: &[i8]) -> i32 {
+    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(i32::from(*byte)))
+}
+
+/// Numbers to signed bytes, with so many steps to one; none may be further than 127 steps from zero.
+fn to_signed(numbers: &[f32], steps: f32, room: &mut Vec<u8>, out: &mut Vec<i8>) {
+    const MIDDLE: u8 = 128;
+    room.resize(numbers.len(), 0);
+    let zero = i32::from(MIDDLE);
+    let to_bytes = ToBytes { numbers, steps, zero, out: room };
+    to_bytes.dispatch();
+    out.extend(room.iter().map(|byte| (byte ^ MIDDLE) as i8));
+}
+
+impl Linear {
+    /// How the sums of a row become numbers. A row's zero is taken off here: rten-gemm 0.27 takes that of
+    /// the first rows for all.
+    fn scale(&self, (step, zero): (f32, i32)) -> Scale<'_> {
+        Scale {
+            step,
+            zero,
+            steps: &self.steps,
+            weights: &self.sums,
+        }
+    }
+
+    /// From the sums of a row to numbers.
+    fn finish(&self, sums: &[i32], step: (f32, i32), then: Then, out: &mut [f32]) {
+        let finish = Finish {
+            sums,
+            scale: self.scale(step),
+            bias: self.bias.as_deref(),
+            add: then == Then::Add,
+            out: &mut *out,
+        };
+        finish.dispatch();
         if then == Then::Activate {
             Gelu {}.map_mut(out);
         }
@@ -365,11 +500,13 @@ mod tests {
             let wanted: Vec<f32> = (0..HEAD)
                 .map(|at| (0..count).map(|key| weights[key] * of(2, head, key)[at]).sum())
                 .collect();
-            assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 1e-4);
+            assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 0.02);
             let side = |which: usize| Rows { numbers: &qkv[which * width + head * HEAD..], count, step: 3 * width };
-            let (mut scores, mut one) = (Vec::new(), [0.0; HEAD]);
-            arithmetic.look(of(0, head, row), side(1), side(2), &mut scores, &mut one).unwrap();
+            let mut one = [0.0; HEAD];
+            arithmetic.look_back(of(0, head, row), side(1), side(2), &mut one).unwrap();
             assert!(furthest(&one, &wanted) < 1e-4);
+            arithmetic.look(of(0, head, row), &Head::new(side(1), side(2)), &mut one).unwrap();
+            assert!(furthest(&one, &wanted) < 0.02);
         }
     }
 

@@ -17,7 +17,7 @@ const REPETITIVE: f32 = 2.4;
 /// As many tokens are looked at for that.
 const LOOKED_AT: usize = 32;
 /// A moment this close to the end of the sound is its end, in steps of 20 ms.
-const AT_THE_END: u32 = 5;
+const AT_THE_END: usize = 5;
 
 /// What came out.
 pub struct Attempt {
@@ -69,7 +69,7 @@ impl Attempt {
 pub fn write(
     model: &Whisper,
     memories: &mut [Memory],
-    lengths: &[u32],
+    lengths: &[usize],
     prompt: &[u32],
     temperature: f32,
     arithmetic: &mut Arithmetic,
@@ -105,7 +105,7 @@ pub fn write(
             attempt.scores.push(memory.aligned.iter_mut().map(std::mem::take).collect());
             attempt.written.push(chosen);
             let closes = chosen.token.checked_sub(model.tokens.first_moment).is_some_and(|moment| {
-                attempt.written.len() > 1 && moment + AT_THE_END >= lengths[*which]
+                attempt.written.len() > 1 && moment as usize + AT_THE_END >= lengths[*which]
             });
             attempt.ended = closes || chosen.token == model.tokens.end;
         }

@@ -4,7 +4,7 @@
 //! the first is within a second, and where moments together are likelier than any text, a moment comes.
 
 use rten_simd::SimdOp;
-use rten_vecmath::Softmax;
+use rten_vecmath::{MaxNum, Softmax};
 
 use super::tokens::Tokens;
 
@@ -104,7 +104,7 @@ pub fn choose(
 
 /// Where the largest is, and how large it is.
 pub fn likeliest(probabilities: &[f32]) -> (usize, f32) {
-    let largest = probabilities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = MaxNum::new(probabilities).dispatch();
     let at = probabilities.iter().position(|probability| *probability == largest);
     (at.unwrap_or(0), largest)
 }

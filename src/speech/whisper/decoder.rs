@@ -3,7 +3,7 @@
 //! Windows that are written down together share every product with the model's weights, which are far
 //! more than what is computed with them for one window: several take little longer than one.
 
-use super::arithmetic::{Arithmetic, HEAD, Linear, Norm, Rows, Then};
+use super::arithmetic::{Arithmetic, HEAD, Head, Linear, Norm, Rows, Then};
 use super::weights::Weights;
 use crate::Result;
 use crate::model::Shape;
@@ -34,17 +34,12 @@ struct Block {
 
 /// What is remembered of one window while it is written down.
 pub struct Memory {
-    heard: Vec<Heard>,
+    /// By layer, by head, what was heard.
+    heard: Vec<Vec<Head>>,
     said: Vec<Said>,
     length: usize,
     /// By head that is aligned with time, the scores of all positions when the last token was read.
     pub aligned: Vec<Vec<f32>>,
-}
-
-/// Keys and values of what was heard, head after head, position after position.
-struct Heard {
-    keys: Vec<f32>,
-    values: Vec<f32>,
 }
 
 /// Keys and values of what was written, token after token.
@@ -109,16 +104,13 @@ impl Decoder {
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             arithmetic.apply(&block.cross_heard, Rows::of(heard, width), Then::Keep, &mut both)?;
-            let side = |first: usize| -> Vec<f32> {
-                let mut out = Vec::with_capacity(heard.len());
-                for head in (0..width).step_by(HEAD) {
-                    for row in both.chunks_exact(2 * width) {
-                        out.extend_from_slice(&row[first + head..][..HEAD]);
-                    }
-                }
-                out
+            let side = |at: usize| Rows {
+                numbers: &both[at..],
+                count: both.len() / (2 * width),
+                step: 2 * width,
             };
-            layers.push(Heard { keys: side(0), values: side(width) });
+            let heads = (0..width).step_by(HEAD);
+            layers.push(heads.map(|at| Head::new(side(at), side(width + at))).collect());
         }
         Ok(Memory {
             heard: layers,
@@ -148,7 +140,7 @@ impl Decoder {
                 at.extend(token.iter().zip(place).map(|(token, place)| token + place));
             }
         }
-        let (mut normed, mut wide, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut normed, mut wide) = (Vec::new(), Vec::new());
         let mut seen = vec![0.0; at.len()];
         for (layer, block) in self.blocks.iter().enumerate() {
             arithmetic.norm(&block.norm, &at, &mut normed);
@@ -163,7 +155,7 @@ impl Decoder {
                     let rows = |numbers| Rows { numbers, count, step: width };
                     let (keys, values) = (rows(&said.keys[head..]), rows(&said.values[head..]));
                     let out = &mut seen[row * width + head..][..HEAD];
-                    arithmetic.look(&qkv[head..][..HEAD], keys, values, &mut scores, out)?;
+                    arithmetic.look_back(&qkv[head..][..HEAD], keys, values, out)?;
                 }
             }
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
@@ -172,16 +164,11 @@ impl Decoder {
             arithmetic.apply(&block.cross_query, Rows::of(&normed, width), Then::Keep, &mut wide)?;
             for (row, query) in wide.chunks_exact(width).enumerate() {
                 let memory = &mut memories[row / each];
-                let heard = &memory.heard[layer];
-                let size = heard.keys.len() / (width / HEAD);
-                for head in 0..width / HEAD {
-                    let keys = Rows::of(&heard.keys[head * size..][..size], HEAD);
-                    let values = Rows::of(&heard.values[head * size..][..size], HEAD);
+                for (head, heard) in memory.heard[layer].iter().enumerate() {
                     let out = &mut seen[row * width + head * HEAD..][..HEAD];
-                    let query = &query[head * HEAD..][..HEAD];
-                    arithmetic.look(query, keys, values, &mut scores, out)?;
+                    let scores = arithmetic.look(&query[head * HEAD..][..HEAD], heard, out)?;
                     if let Some(which) = heads.iter().position(|known| *known == (layer, head)) {
-                        std::mem::swap(&mut memory.aligned[which], &mut scores);
+                        memory.aligned[which] = scores.to_vec();
                     }
                 }
             }

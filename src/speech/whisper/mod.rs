@@ -10,6 +10,7 @@ mod attempt;
 mod choice;
 mod decoder;
 mod encoder;
+mod lanes;
 mod picture;
 mod tokens;
 mod weights;
@@ -32,8 +33,14 @@ use crate::{Error, Kind, Result};
 const TEMPERATURES: [f32; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 /// Samples of one position of the encoder: two frames.
 const POSITION: usize = 2 * HOP;
-/// Sound shorter than this behind the last moment is not looked at again, in seconds.
-const REST: f64 = 1.0;
+/// Sound shorter than this behind the last moment is not looked at again: a second, in positions.
+const REST: usize = 50;
+/// A window of which less than this was read is not looked at again: half a second.
+const LEAST_READ: usize = 25;
+/// What is left of a window is encoded with so many positions of silence behind it,
+const ROOM: usize = 64;
+/// and with no fewer than these in all: with less Whisper begins to repeat itself.
+const SHORTEST: usize = 384;
 
 /// A model, shared by all that write with it.
 pub struct Whisper {
@@ -140,22 +147,22 @@ impl<'a> Writer<'a> {
         let mut waiting: Vec<Waiting> =
             (0..windows.len()).map(|window| Waiting { window, from: 0 }).collect();
         while !waiting.is_empty() {
+            let lengths: Vec<usize> = waiting
+                .iter()
+                .map(|part| positions(windows[part.window].len()) - part.from)
+                .collect();
             let mut memories = Vec::with_capacity(waiting.len());
-            for part in &waiting {
+            for (part, length) in waiting.iter().zip(&lengths) {
                 if stopped() {
                     return Err(Error::new(Kind::Cancelled, "Stopped."));
                 }
-                memories.push(self.listen(&pictures[part.window], part.from)?);
+                memories.push(self.listen(&pictures[part.window], part.from, *length)?);
             }
             let spoken = match (language, memories.first_mut()) {
                 (None, Some(memory)) if self.model.multilingual() => self.language_of(memory)?,
                 (known, _) => known.unwrap_or(0),
             };
             language = Some(spoken);
-            let lengths: Vec<u32> = waiting
-                .iter()
-                .map(|part| (windows[part.window].len().div_ceil(POSITION) - part.from) as u32)
-                .collect();
             let prompt = self.model.tokens.prompt(how.expected, language, self.model.longest / 2 - 1);
             let attempts = self.attempts(&mut memories, &lengths, &prompt, &stopped)?;
             if stopped() {
@@ -163,10 +170,13 @@ impl<'a> Writer<'a> {
             }
             let mut left = Vec::new();
             for ((part, attempt), length) in waiting.iter().zip(&attempts).zip(&lengths) {
-                let (pieces, read) = self.pieces(attempt, *length as usize, part.from);
+                let (pieces, read) = self.pieces(attempt, *length, part.from);
                 out[part.window].extend(pieces);
-                if read > 0 && f64::from(*length) - read as f64 > REST / alignment::STEP {
-                    left.push(Waiting { window: part.window, from: part.from + read });
+                if read >= LEAST_READ && length - read > REST {
+                    left.push(Waiting {
+                        window: part.window,
+                        from: part.from + read,
+                    });
                 }
             }
             waiting = left;
@@ -174,18 +184,18 @@ impl<'a> Writer<'a> {
         Ok(Text { windows: out, language: language.unwrap_or(0) })
     }
 
-    /// Encodes a picture from a position on.
-    fn listen(&mut self, picture: &[f32], from: usize) -> Result<Memory> {
-        let mels = self.model.mels;
-        let heard = if from == 0 {
-            self.model.encoder.run(picture, &mut self.arithmetic)?
-        } else {
-            let mut rest = picture[2 * from * mels..].to_vec();
-            // The last frames are behind the end of the sound.
+    /// Encodes a picture from a position on; `length` is how much sound there is, in positions. What is
+    /// left of a window is given no more than it needs.
+    fn listen(&mut self, picture: &[f32], from: usize, length: usize) -> Result<Memory> {
+        let row = 2 * self.model.mels;
+        let mut part = picture[from * row..].to_vec();
+        if from > 0 {
+            // What is behind the end of the sound is silent.
             let silence = picture.iter().copied().fold(f32::MAX, f32::min);
-            rest.resize(picture.len(), silence);
-            self.model.encoder.run(&rest, &mut self.arithmetic)?
-        };
+            let needed = (length + ROOM).max(SHORTEST);
+            part.resize(needed.min(picture.len() / row) * row, silence);
+        }
+        let heard = self.model.encoder.run(&part, &mut self.arithmetic)?;
         self.model.decoder.begin(&heard, self.model.heads, &mut self.arithmetic)
     }
 
@@ -210,7 +220,7 @@ impl<'a> Writer<'a> {
     fn attempts(
         &mut self,
         memories: &mut Vec<Memory>,
-        lengths: &[u32],
+        lengths: &[usize],
         prompt: &[u32],
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Attempt>> {
@@ -218,7 +228,7 @@ impl<'a> Writer<'a> {
         let mut places: Vec<usize> = (0..memories.len()).collect();
         let mut memories: Vec<Memory> = std::mem::take(memories);
         for temperature in TEMPERATURES {
-            let lengths: Vec<u32> = places.iter().map(|place| lengths[*place]).collect();
+            let lengths: Vec<usize> = places.iter().map(|place| lengths[*place]).collect();
             let attempts = attempt::write(
                 self.model,
                 &mut memories,
@@ -309,7 +319,22 @@ mod debug {
         println!("mel {:?} {:?}", &pic[..8], &pic[500 * 80..500 * 80 + 8]);
         let heard = m.encoder.run(&pic, &mut w.arithmetic).unwrap();
         println!("enc {:?}", &heard[..8]);
-        let mut mem = w.listen(&pic, 0).unwrap();
+        for _ in 0..4 {
+            let t = std::time::Instant::now();
+            let _ = m.encoder.run(&pic, &mut w.arithmetic).unwrap();
+            println!("encode {:?}", t.elapsed());
+            let t = std::time::Instant::now();
+            let _ = m.decoder.begin(&heard, m.heads, &mut w.arithmetic).unwrap();
+            println!("begin {:?}", t.elapsed());
+            let t = std::time::Instant::now();
+            let _ = w.painter.paint(&s, 2944).unwrap();
+            println!("paint {:?}", t.elapsed());
+            let how = Writing { language: None, expected: None, positions: 1472 };
+            let t = std::time::Instant::now();
+            let _ = w.write(&[&s, &s, &s, &s], how, &AtomicBool::new(false)).unwrap();
+            println!("write 4 {:?}", t.elapsed());
+        }
+        let mut mem = w.listen(&pic, 0, 1450).unwrap();
         let prompt = m.tokens.prompt(None, None, 10);
         println!("prompt {prompt:?} never {} end {} vocab {}", m.tokens.never.len(), m.tokens.end, m.decoder.vocabulary());
         let mut logits = Vec::new();

@@ -99,7 +99,7 @@ def transcript_by_undertone(binary, session, model):
         step("init")
         step("import", str(session))
         language = [] if model.endswith(".en") else ["--language", "en"]
-        step("transcribe", "last", "--model", model, *language)
+        step("transcribe", "last", "--model", model, "--threads", "1", *language)
         return json.loads(step("export", "last", "--format", "json")), steps
 
 

@@ -319,12 +319,7 @@ impl<R: Read + Seek> Walk<R> {
         }
     }
 
-    fn tokens(
-        &mut self,
-        shape: &Shape,
-        rules: &Rules,
-        take: &mut Option<&mut Take>,
-    ) -> Result<()> {
+    fn tokens(&mut self, shape: &Shape, rules: &Rules, take: &mut Option<&mut Take>) -> Result<()> {
         let count = self.u32()?;
         // English models exist with and without the end-of-text token among the text.
         if count > shape.vocab || count + 1 < rules.text_tokens {

@@ -32,12 +32,16 @@ pub fn of(format: Format, bytes: &[u8]) -> Vec<f32> {
         Format::Q5_0 => blocks.for_each(|block| {
             let scale = half_at(block, 0);
             let fifth = u32_at(block, 2);
-            small(&block[6..], fifth, |q| out.push(scale * (f32::from(q) - 16.0)));
+            small(&block[6..], fifth, |q| {
+                out.push(scale * (f32::from(q) - 16.0))
+            });
         }),
         Format::Q5_1 => blocks.for_each(|block| {
             let (scale, offset) = (half_at(block, 0), half_at(block, 2));
             let fifth = u32_at(block, 4);
-            small(&block[8..], fifth, |q| out.push(scale * f32::from(q) + offset));
+            small(&block[8..], fifth, |q| {
+                out.push(scale * f32::from(q) + offset)
+            });
         }),
     }
     out
@@ -59,7 +63,11 @@ fn u32_at(block: &[u8], at: usize) -> u32 {
 fn small(packed: &[u8], fifth: u32, mut each: impl FnMut(u8)) {
     for place in 0..BLOCK {
         let byte = packed[place % (BLOCK / 2)];
-        let low = if place < BLOCK / 2 { byte & 15 } else { byte >> 4 };
+        let low = if place < BLOCK / 2 {
+            byte & 15
+        } else {
+            byte >> 4
+        };
         each(low | ((fifth >> place & 1) << 4) as u8);
     }
 }
@@ -85,16 +93,36 @@ mod tests {
         let fifth = 0xffff_0000u32.to_le_bytes();
         let four: Vec<f32> = (0..32).map(|q| (q % 16) as f32).collect();
         let five: Vec<f32> = (0..32).map(|q| q as f32).collect();
-        let map = |some: &[f32], how: fn(f32) -> f32| -> Vec<f32> { some.iter().map(|q| how(*q)).collect() };
-        assert_eq!(of(Format::Q4_0, &block(false, &low)), map(&four, |q| 2.0 * (q - 8.0)));
-        assert_eq!(of(Format::Q4_1, &block(true, &low)), map(&four, |q| 2.0 * q - 1.0));
+        let map = |some: &[f32], how: fn(f32) -> f32| -> Vec<f32> {
+            some.iter().map(|q| how(*q)).collect()
+        };
+        assert_eq!(
+            of(Format::Q4_0, &block(false, &low)),
+            map(&four, |q| 2.0 * (q - 8.0))
+        );
+        assert_eq!(
+            of(Format::Q4_1, &block(true, &low)),
+            map(&four, |q| 2.0 * q - 1.0)
+        );
         let with_fifth = [&fifth[..], &low].concat();
-        assert_eq!(of(Format::Q5_0, &block(false, &with_fifth)), map(&five, |q| 2.0 * (q - 16.0)));
-        assert_eq!(of(Format::Q5_1, &block(true, &with_fifth)), map(&five, |q| 2.0 * q - 1.0));
+        assert_eq!(
+            of(Format::Q5_0, &block(false, &with_fifth)),
+            map(&five, |q| 2.0 * (q - 16.0))
+        );
+        assert_eq!(
+            of(Format::Q5_1, &block(true, &with_fifth)),
+            map(&five, |q| 2.0 * q - 1.0)
+        );
         let eight: Vec<u8> = (0..32).map(|q| (q - 16) as i8 as u8).collect();
-        assert_eq!(of(Format::Q8_0, &block(false, &eight)), map(&five, |q| 2.0 * (q - 16.0)));
+        assert_eq!(
+            of(Format::Q8_0, &block(false, &eight)),
+            map(&five, |q| 2.0 * (q - 16.0))
+        );
         assert_eq!(of(Format::F32, &1.5f32.to_le_bytes()), [1.5]);
-        assert_eq!(of(Format::F16, &half::from_f32(-0.25).to_le_bytes()), [-0.25]);
+        assert_eq!(
+            of(Format::F16, &half::from_f32(-0.25).to_le_bytes()),
+            [-0.25]
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use std::ops::Range;
+
 use super::data::{
     Episode, Line, Marker, MarkerKind, Outcome, Reading, ReadingKind, Repair, RepairStep, Reply,
     ReplyKind, Stance,
@@ -137,7 +139,7 @@ fn episode(
             .unwrap_or_default(),
         outcome: outcome(&replies),
         readings: readings(group, turns, first..=last, language),
-        repair: repair(&done, turns),
+        repair: repair(&done, turns, resemblance),
         marker,
         more_markers,
         replies,
@@ -200,8 +202,9 @@ fn outcome(replies: &[Reply]) -> Outcome {
     }
 }
 
-/// The steps of repair, each where it was heard first.
-fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
+/// The steps of repair, each where it was heard first: by its words, or else by what a whole reply
+/// resembles.
+fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance) -> Vec<Repair> {
     let all = || {
         done.iter().flat_map(|(at, acts)| {
             acts.kinds
@@ -209,20 +212,32 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
                 .map(move |(kind, index)| (*at, *kind, *index))
         })
     };
-    let line = |(at, _, index): (usize, ReplyKind, usize)| {
+    let line = |at: usize, words: Range<usize>| {
         let turn = &turns[at];
-        let words = turn.sentences[index].words.clone();
         Line {
             turn: turn.turn.id,
             at: millis(turn.times(words.clone()).0),
             quote: turn.quote(words),
         }
     };
+    let by_words = |(at, _, index): (usize, ReplyKind, usize)| {
+        line(at, turns[at].sentences[index].words.clone())
+    };
     let validates = |kind| matches!(kind, ReplyKind::Validate | ReplyKind::Thank);
     let courage = all()
         .take_while(|(_, kind, _)| kind.receives())
         .find(|(_, kind, _)| validates(*kind));
     let of = |wanted: ReplyKind| all().find(|(_, kind, _)| *kind == wanted);
+    let defends = |acts: &Acts| matches!(acts.stance, Stance::Defends | Stance::Mixed);
+    let resembles = |step: RepairStep| {
+        let (at, _) = done
+            .iter()
+            .take_while(|(_, acts)| step != RepairStep::ValidateCourage || !defends(acts))
+            .find(|(at, _)| resemblance.takes(*at, step))?;
+        let sentences = &turns[*at].sentences;
+        let words = sentences.first()?.words.start..sentences.last()?.words.end;
+        Some(line(*at, words))
+    };
     [
         (RepairStep::ValidateCourage, courage),
         (RepairStep::Renegotiate, of(ReplyKind::Renegotiate)),
@@ -230,7 +245,7 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>]) -> Vec<Repair> {
     ]
     .map(|(step, heard)| Repair {
         step,
-        heard: heard.map(line),
+        heard: heard.map(by_words).or_else(|| resembles(step)),
     })
     .to_vec()
 }

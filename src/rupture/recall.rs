@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::data::{Evidence, EvidenceBy, ReadingKind, Stance, Tier};
+use super::data::{Evidence, EvidenceBy, ReadingKind, RepairStep, Stance, Tier};
 use super::language::Language;
 use super::language::encoder::{Encoded, Text, plain};
 use super::language::normal::sure;
@@ -19,7 +19,7 @@ const LEAST_WORDS_OF_A_REPLY: usize = 3;
 
 /// From this score on a sentence is a finding. Chosen on the tune split and on ordinary counselling
 /// (`docs/rupture-model.md`), as is [`PLAIN`].
-const STRAIN: f32 = 1.0;
+const STRAIN: f32 = 0.6;
 
 /// A plain marker of the rules below this score is not told as plain.
 const PLAIN: f32 = 2.0;
@@ -30,6 +30,9 @@ const SURE: f32 = 0.5;
 /// How sure it must be to speak against the rules.
 const SURER: f32 = 2.0;
 
+/// From this score on a reply takes a step of repair: as likely as not.
+const STEP: f32 = 0.0;
+
 /// How much more than "not enough said" a reading must be resembled.
 const CLEARLY: f32 = 1.0;
 
@@ -38,8 +41,8 @@ const CLEARLY: f32 = 1.0;
 pub(crate) struct Resemblance {
     /// By turn and sentence, of the client.
     sentences: HashMap<(usize, usize), Encoded>,
-    /// Whether the therapist's turn receives (above zero) or defends, by turn.
-    replies: HashMap<usize, f32>,
+    /// By turn of the therapist, read as a reply.
+    replies: HashMap<usize, Encoded>,
 }
 
 impl Resemblance {
@@ -116,7 +119,7 @@ impl Resemblance {
         let encoded = encoder.encode(&texts, done);
         let heard = places.into_iter().zip(encoded);
         self.replies = heard
-            .filter_map(|(at, encoded)| Some((at, encoded?.receives)))
+            .filter_map(|(at, encoded)| Some((at, encoded?)))
             .collect();
     }
 
@@ -168,14 +171,21 @@ impl Resemblance {
         hit
     }
 
+    /// Whether a reply takes a step of repair, though no rule may name its words.
+    pub(crate) fn takes(&self, at: usize, step: RepairStep) -> bool {
+        self.replies
+            .get(&at)
+            .is_some_and(|encoded| encoded.takes(step) >= STEP)
+    }
+
     /// The stance of a reply: of the rules where they and the encoder agree or it is unsure.
     ///
     /// After the client was received, a reason is no defence: there the encoder alone finds none.
     pub(crate) fn stance(&self, at: usize, by_rules: Stance, received: bool) -> Stance {
-        let Some(receives) = self.replies.get(&at) else {
+        let Some(receives) = self.replies.get(&at).map(|encoded| encoded.receives) else {
             return by_rules;
         };
-        let by_encoder = if *receives > 0.0 {
+        let by_encoder = if receives > 0.0 {
             Stance::Receives
         } else {
             Stance::Defends

@@ -163,9 +163,15 @@ impl Engine {
     pub fn worker(&self) -> Result<Worker<'_>> {
         let hand = match &self.machine {
             Machine::Own(model) => {
-                let pool = ThreadPoolBuilder::new().num_threads(1).build().map_err(|_| {
-                    Error::new(Kind::Internal, "This system lets no more threads be started.")
-                })?;
+                let pool = ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .build()
+                    .map_err(|_| {
+                        Error::new(
+                            Kind::Internal,
+                            "This system lets no more threads be started.",
+                        )
+                    })?;
                 Hand::Own(Box::new(Writer::new(model)), pool)
             }
             Machine::Cpp(model) => Hand::Cpp(model.worker()?),
@@ -212,7 +218,10 @@ impl Worker<'_> {
                 };
                 let text = pool.install(|| writer.write(windows, how, cancel))?;
                 let language = whisper_rs::get_lang_str(text.language as i32);
-                text.windows.into_iter().map(|pieces| (pieces, language)).collect()
+                text.windows
+                    .into_iter()
+                    .map(|pieces| (pieces, language))
+                    .collect()
             }
             Hand::Cpp(worker) => {
                 let mut out = Vec::with_capacity(windows.len());
@@ -251,7 +260,10 @@ impl Worker<'_> {
         cancel: &Arc<AtomicBool>,
     ) -> Result<Written> {
         let written = self.transcribe(&[window], decoding, cancel)?.pop();
-        Ok(written.unwrap_or(Written { words: Vec::new(), language: None }))
+        Ok(written.unwrap_or(Written {
+            words: Vec::new(),
+            language: None,
+        }))
     }
 }
 
@@ -294,7 +306,11 @@ fn words(pieces: &[Piece], length: f64) -> Vec<WindowWord> {
     let mut out: Vec<WindowWord> = Vec::new();
     let begins = |piece: &Piece| piece.first || piece.bytes.first() == Some(&b' ');
     for word in pieces.chunk_by(|_, next| !begins(next)) {
-        let bytes: Vec<u8> = word.iter().flat_map(|piece| &piece.bytes).copied().collect();
+        let bytes: Vec<u8> = word
+            .iter()
+            .flat_map(|piece| &piece.bytes)
+            .copied()
+            .collect();
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         let text = if hummed(&text) { HUM.to_owned() } else { text };
         if text.is_empty() {

@@ -308,11 +308,11 @@ impl Shared<'_> {
             let sounds: Vec<&[f32]> = job.windows.iter().map(|(_, sound)| &sound[..]).collect();
             let written = worker.transcribe(&sounds, &decoding, self.cancel)?;
             for ((window, _), written) in job.windows.iter().zip(written) {
-                if let (Ok(mut languages), false) = (self.languages.lock(), written.words.is_empty())
+                if let (Ok(mut languages), false) =
+                    (self.languages.lock(), written.words.is_empty())
                 {
-                    languages[job.channel].get_or_insert_with(|| {
-                        written.language.unwrap_or_default().to_owned()
-                    });
+                    languages[job.channel]
+                        .get_or_insert_with(|| written.language.unwrap_or_default().to_owned());
                 }
                 let done = Done {
                     channel: job.channel,

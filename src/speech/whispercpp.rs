@@ -181,7 +181,10 @@ impl Worker<'_> {
                 };
                 let data = token.token_data();
                 let time = if data.t_dtw >= 0 {
-                    (out.last().map_or(0.0, |before| before.time.1), data.t_dtw as f64 / 100.0)
+                    (
+                        out.last().map_or(0.0, |before| before.time.1),
+                        data.t_dtw as f64 / 100.0,
+                    )
                 } else {
                     (data.t0 as f64 / 100.0, data.t1 as f64 / 100.0)
                 };

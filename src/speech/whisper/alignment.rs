@@ -20,24 +20,93 @@ pub const STEP: f64 = 0.02;
 pub fn heads(name: &str) -> &'static [(usize, usize)] {
     // Quantised files keep the heads of the model they were made from.
     match name.split("-q").next().unwrap_or(name) {
-        "tiny.en" => &[(1, 0), (2, 0), (2, 5), (3, 0), (3, 1), (3, 2), (3, 3), (3, 4)],
+        "tiny.en" => &[
+            (1, 0),
+            (2, 0),
+            (2, 5),
+            (3, 0),
+            (3, 1),
+            (3, 2),
+            (3, 3),
+            (3, 4),
+        ],
         "tiny" => &[(2, 2), (3, 0), (3, 2), (3, 3), (3, 4), (3, 5)],
         "base.en" => &[(3, 3), (4, 7), (5, 1), (5, 5), (5, 7)],
-        "base" => &[(3, 1), (4, 2), (4, 3), (4, 7), (5, 1), (5, 2), (5, 4), (5, 6)],
+        "base" => &[
+            (3, 1),
+            (4, 2),
+            (4, 3),
+            (4, 7),
+            (5, 1),
+            (5, 2),
+            (5, 4),
+            (5, 6),
+        ],
         "small.en" => &[
-            (6, 6), (7, 0), (7, 3), (7, 8), (8, 2), (8, 5), (8, 7), (9, 0), (9, 4), (9, 8), (9, 10),
-            (10, 0), (10, 1), (10, 2), (10, 3), (10, 6), (10, 11), (11, 2), (11, 4),
+            (6, 6),
+            (7, 0),
+            (7, 3),
+            (7, 8),
+            (8, 2),
+            (8, 5),
+            (8, 7),
+            (9, 0),
+            (9, 4),
+            (9, 8),
+            (9, 10),
+            (10, 0),
+            (10, 1),
+            (10, 2),
+            (10, 3),
+            (10, 6),
+            (10, 11),
+            (11, 2),
+            (11, 4),
         ],
         "small" => &[
-            (5, 3), (5, 9), (8, 0), (8, 4), (8, 7), (8, 8), (9, 0), (9, 7), (9, 9), (10, 5),
+            (5, 3),
+            (5, 9),
+            (8, 0),
+            (8, 4),
+            (8, 7),
+            (8, 8),
+            (9, 0),
+            (9, 7),
+            (9, 9),
+            (10, 5),
         ],
         "medium.en" => &[
-            (11, 4), (14, 1), (14, 12), (14, 14), (15, 4), (16, 0), (16, 4), (16, 9), (17, 12), (17, 14),
-            (18, 7), (18, 10), (18, 15), (20, 0), (20, 3), (20, 9), (20, 14), (21, 12),
+            (11, 4),
+            (14, 1),
+            (14, 12),
+            (14, 14),
+            (15, 4),
+            (16, 0),
+            (16, 4),
+            (16, 9),
+            (17, 12),
+            (17, 14),
+            (18, 7),
+            (18, 10),
+            (18, 15),
+            (20, 0),
+            (20, 3),
+            (20, 9),
+            (20, 14),
+            (21, 12),
         ],
         "medium" => &[(13, 15), (15, 4), (15, 15), (16, 1), (20, 0), (23, 4)],
         "large-v3" => &[
-            (7, 0), (10, 17), (12, 18), (13, 12), (16, 1), (17, 14), (19, 11), (21, 4), (24, 1), (25, 6),
+            (7, 0),
+            (10, 17),
+            (12, 18),
+            (13, 12),
+            (16, 1),
+            (17, 14),
+            (19, 11),
+            (21, 4),
+            (24, 1),
+            (25, 6),
         ],
         "large-v3-turbo" => &[(2, 4), (2, 11), (3, 3), (3, 6), (3, 11), (3, 14)],
         _ => &[],
@@ -61,11 +130,33 @@ pub fn begins(scores: &[Vec<Vec<f32>>], positions: usize) -> Vec<f64> {
             Softmax::new_mut(row).dispatch();
         }
         standardise(&mut rows, positions);
-        for (row, fit) in rows.chunks_exact(positions).zip(fit.chunks_exact_mut(positions)) {
+        for (row, fit) in rows
+            .chunks_exact(positions)
+            .zip(fit.chunks_exact_mut(positions))
+        {
             add_median(row, fit);
         }
     }
     cheapest(&fit, positions)
+}
+
+/// Where each token begins where no head is known, and where the last ends, in seconds: text is spread
+/// evenly between the moments, in positions, that the model wrote around it.
+pub fn between(moments: &[Option<usize>], positions: usize) -> Vec<f64> {
+    let mut out = vec![0.0; moments.len() + 1];
+    let (mut from, mut since) = (0usize, 0.0f64);
+    for at in 0..=moments.len() {
+        let known = moments.get(at).map_or(Some(positions), |moment| *moment);
+        if let Some(position) = known {
+            let now = (position as f64).max(since);
+            let step = (now - since) / (at - from).max(1) as f64;
+            for (count, out) in out[from..=at].iter_mut().enumerate() {
+                *out = (since + step * count as f64) * STEP;
+            }
+            (from, since) = (at, now);
+        }
+    }
+    out
 }
 
 /// Brings each position to a mean of 0 and a deviation of 1 over the tokens.
@@ -73,7 +164,9 @@ fn standardise(rows: &mut [f32], positions: usize) {
     let tokens = (rows.len() / positions) as f32;
     let (mut mean, mut square) = (vec![0.0f32; positions], vec![0.0f32; positions]);
     for row in rows.chunks_exact(positions) {
-        mean.iter_mut().zip(row).for_each(|(mean, number)| *mean += number / tokens);
+        mean.iter_mut()
+            .zip(row)
+            .for_each(|(mean, number)| *mean += number / tokens);
     }
     for row in rows.chunks_exact(positions) {
         for ((square, number), mean) in square.iter_mut().zip(row).zip(&mean) {
@@ -98,7 +191,11 @@ fn add_median(row: &[f32], sum: &mut [f32]) {
         let mut near = [0.0f32; MEDIAN];
         for (place, number) in near.iter_mut().enumerate() {
             let from_first = (at + place).abs_diff(REACH);
-            let mirrored = if from_first > last { (2 * last).saturating_sub(from_first) } else { from_first };
+            let mirrored = if from_first > last {
+                (2 * last).saturating_sub(from_first)
+            } else {
+                from_first
+            };
             *number = row[mirrored.min(last)];
         }
         *sum += middle(near);
@@ -108,7 +205,19 @@ fn add_median(row: &[f32], sum: &mut [f32]) {
 /// The middle one of seven, by exchanges that need no branch (Devillard 1998, after Paeth).
 fn middle(mut seven: [f32; MEDIAN]) -> f32 {
     const EXCHANGES: [(usize, usize); 13] = [
-        (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
+        (0, 5),
+        (0, 3),
+        (1, 6),
+        (2, 4),
+        (0, 1),
+        (3, 5),
+        (2, 6),
+        (2, 3),
+        (3, 6),
+        (4, 5),
+        (1, 4),
+        (1, 3),
+        (3, 4),
     ];
     for (low, high) in EXCHANGES {
         let (a, b) = (seven[low], seven[high]);
@@ -167,13 +276,33 @@ mod tests {
         // Three tokens that look at positions 0 to 9, 10 to 29 and 30 to 39.
         let spans = [0..10, 10..30, 30..40];
         let scores: Vec<Vec<Vec<f32>>> = spans
-            .map(|span| vec![(0..50).map(|at| if span.contains(&at) { 4.0 } else { 0.0 }).collect()])
+            .map(|span| {
+                vec![
+                    (0..50)
+                        .map(|at| if span.contains(&at) { 4.0 } else { 0.0 })
+                        .collect(),
+                ]
+            })
             .to_vec();
         let found = begins(&scores, 40);
         let wanted = [0.0, 0.2, 0.6, 0.8];
         for (found, wanted) in found.iter().zip(wanted) {
             assert!((found - wanted).abs() <= 0.021, "{found} for {wanted}");
         }
+    }
+
+    #[test]
+    fn without_heads_text_is_spread_between_the_moments() {
+        let moments = [Some(0), None, None, Some(100), Some(150), None];
+        let found = between(&moments, 250);
+        for (found, wanted) in found
+            .iter()
+            .zip([0.0, 2.0 / 3.0, 4.0 / 3.0, 2.0, 3.0, 4.0, 5.0])
+        {
+            assert!((found - wanted).abs() < 1e-9, "{found} for {wanted}");
+        }
+        assert_eq!(between(&[], 50), [1.0]);
+        assert!(between(&[Some(90), Some(20)], 50).is_sorted());
     }
 
     #[test]

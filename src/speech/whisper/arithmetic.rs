@@ -110,7 +110,10 @@ fn matrix(rows: Rows<'_>, width: usize) -> Result<Matrix<'_>> {
 }
 
 fn failed(_: GemmError) -> Error {
-    Error::new(Kind::Internal, "The speech model's layers do not fit together.")
+    Error::new(
+        Kind::Internal,
+        "The speech model's layers do not fit together.",
+    )
 }
 
 impl Arithmetic {
@@ -123,7 +126,9 @@ impl Arithmetic {
         let mut room = Vec::new();
         let mut bytes: Vec<i8> = Vec::with_capacity(weights.len());
         for row in weights.chunks_exact(inputs) {
-            let largest = row.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
+            let largest = row
+                .iter()
+                .fold(0.0f32, |largest, weight| largest.max(weight.abs()));
             let scale = largest.max(f32::MIN_POSITIVE) / most;
             let first = bytes.len();
             to_signed(row, scale.recip(), &mut room, &mut bytes);
@@ -141,11 +146,19 @@ impl Arithmetic {
     }
 
     /// Multiplies each row with the layer's weights, into rows of `out` as wide as the layer has outputs.
-    pub fn apply(&mut self, layer: &Linear, rows: Rows, then: Then, out: &mut Vec<f32>) -> Result<()> {
+    pub fn apply(
+        &mut self,
+        layer: &Linear,
+        rows: Rows,
+        then: Then,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
         let width = layer.steps.len();
         self.multiply(layer, rows)?;
         out.resize(rows.count * width, 0.0);
-        let rows_out = out.chunks_exact_mut(width).zip(self.sums.chunks_exact(width));
+        let rows_out = out
+            .chunks_exact_mut(width)
+            .zip(self.sums.chunks_exact(width));
         for ((row, sums), step) in rows_out.zip(&self.steps) {
             layer.finish(sums, *step, then, row);
         }
@@ -228,7 +241,11 @@ impl Arithmetic {
             for first in (0..count).step_by(ROWS_AT_ONCE) {
                 let rows = ROWS_AT_ONCE.min(count - first);
                 let numbers = &qkv[first * 3 * width + at..];
-                let queries = Rows { numbers, count: rows, step: 3 * width };
+                let queries = Rows {
+                    numbers,
+                    count: rows,
+                    step: 3 * width,
+                };
                 self.weigh(queries, GemmInputB::Packed(&keys), &head)?;
                 self.sum_up(GemmInputB::Packed(&values), rows)?;
                 for row in 0..rows {
@@ -247,7 +264,11 @@ impl Arithmetic {
     /// each key fits, before that is made to sum to one.
     pub fn look(&mut self, query: &[f32], head: &Head, out: &mut [f32]) -> Result<&[f32]> {
         let (keys, values) = head.matrices();
-        self.weigh(Rows::of(query, HEAD), GemmInputB::Unpacked(keys.transposed()), head)?;
+        self.weigh(
+            Rows::of(query, HEAD),
+            GemmInputB::Unpacked(keys.transposed()),
+            head,
+        )?;
         self.sum_up(GemmInputB::Unpacked(values), 1)?;
         head.finish(&self.sums, self.totals[0], out);
         Ok(&self.part)
@@ -260,15 +281,33 @@ impl Arithmetic {
         self.sums.resize(queries.count * count, 0);
         let left = NdTensorView::from_data([queries.count, HEAD], &self.bytes[..]);
         eight()
-            .gemm(&mut self.sums, GemmInputA::Unpacked(left), keys, GemmOptions::default())
+            .gemm(
+                &mut self.sums,
+                GemmInputA::Unpacked(left),
+                keys,
+                GemmOptions::default(),
+            )
             .map_err(failed)?;
         self.weights.resize(queries.count * count, 0);
         self.part.resize(count, 0.0);
         self.totals.clear();
-        let rows = self.sums.chunks_exact(count).zip(self.weights.chunks_exact_mut(count));
+        let rows = self
+            .sums
+            .chunks_exact(count)
+            .zip(self.weights.chunks_exact_mut(count));
         for ((sums, out), (step, zero)) in rows.zip(&self.steps) {
-            let scale = Scale { step: *step, zero: *zero, steps: &head.steps, weights: &head.sums };
-            let weigh = Weigh { sums, scale, scores: &mut self.part, out };
+            let scale = Scale {
+                step: *step,
+                zero: *zero,
+                steps: &head.steps,
+                weights: &head.sums,
+            };
+            let weigh = Weigh {
+                sums,
+                scale,
+                scores: &mut self.part,
+                out,
+            };
             self.totals.push(weigh.dispatch());
         }
         Ok(())
@@ -279,7 +318,12 @@ impl Arithmetic {
         self.sums.resize(rows * HEAD, 0);
         let weights = NdTensorView::from_data([rows, self.weights.len() / rows], &self.weights[..]);
         eight()
-            .gemm(&mut self.sums, GemmInputA::Unpacked(weights), values, GemmOptions::default())
+            .gemm(
+                &mut self.sums,
+                GemmInputA::Unpacked(weights),
+                values,
+                GemmOptions::default(),
+            )
             .map_err(failed)
     }
 
@@ -295,9 +339,17 @@ impl Arithmetic {
         let single = single();
         let times = |out: &mut [f32], row: &[f32], matrix: Matrix, alpha| {
             let left = NdTensorView::from_data([1, row.len()], row);
-            let options = GemmOptions { alpha, ..GemmOptions::default() };
+            let options = GemmOptions {
+                alpha,
+                ..GemmOptions::default()
+            };
             single
-                .gemm(out, GemmInputA::Unpacked(left), GemmInputB::Unpacked(matrix), options)
+                .gemm(
+                    out,
+                    GemmInputA::Unpacked(left),
+                    GemmInputB::Unpacked(matrix),
+                    options,
+                )
                 .map_err(failed)
         };
         let fit = (HEAD as f32).sqrt().recip();
@@ -310,7 +362,8 @@ impl Arithmetic {
 /// Keys and values of one head in eight bits: for each position, row after row.
 ///
 /// What all keys have in common is taken off them first: it adds the same to every score of a query, and
-/// takes up the range (Zhang and others 2025, SageAttention).
+/// takes up the range (Zhang and others 2025, SageAttention). Their mean is taken off the values too: the
+/// many weights that are too small for a byte then stand for the mean, not for nothing.
 pub struct Head {
     keys: Vec<i8>,
     /// By key, what a step is worth,
@@ -318,8 +371,9 @@ pub struct Head {
     /// and what its bytes come to.
     sums: Vec<i32>,
     values: Vec<i8>,
-    /// By place in a value, what a step is worth.
+    /// By place in a value, what a step is worth, and the mean of all values.
     value_steps: [f32; HEAD],
+    value_mean: [f32; HEAD],
 }
 
 impl Head {
@@ -332,17 +386,25 @@ impl Head {
             out
         };
         let most = most(&eight());
-        let mut common = [0.0f32; HEAD];
+        let mean = |rows: Rows<'_>| {
+            let mut mean = [0.0f32; HEAD];
+            for row in 0..count {
+                for (mean, number) in mean.iter_mut().zip(of(rows, row)) {
+                    *mean += number / count as f32;
+                }
+            }
+            mean
+        };
+        let (common, value_mean) = (mean(keys), mean(values));
         let mut largest = [f32::MIN_POSITIVE; HEAD];
         for row in 0..count {
-            for (common, key) in common.iter_mut().zip(of(keys, row)) {
-                *common += key;
-            }
-            for (largest, value) in largest.iter_mut().zip(of(values, row)) {
-                *largest = if value.abs() > *largest { value.abs() } else { *largest };
+            for ((largest, value), mean) in largest.iter_mut().zip(of(values, row)).zip(&value_mean)
+            {
+                let off = (value - mean).abs();
+                *largest = if off > *largest { off } else { *largest };
             }
         }
-        let (share, fit) = ((count as f32).recip(), (HEAD as f32).sqrt().recip());
+        let fit = (HEAD as f32).sqrt().recip();
         let value_steps = largest.map(|largest| largest / most);
         let mut head = Head {
             keys: Vec::with_capacity(count * HEAD),
@@ -350,18 +412,23 @@ impl Head {
             sums: Vec::with_capacity(count),
             values: Vec::with_capacity(count * HEAD),
             value_steps,
+            value_mean,
         };
         let mut room = Vec::new();
         for row in 0..count {
             let mut key = of(keys, row);
-            key.iter_mut().zip(&common).for_each(|(key, common)| *key -= common * share);
+            key.iter_mut()
+                .zip(&common)
+                .for_each(|(key, common)| *key -= common);
             let (low, high) = MinMax::new(&key).dispatch();
             let step = high.max(-low).max(f32::MIN_POSITIVE) / most;
             to_signed(&key, step.recip(), &mut room, &mut head.keys);
             head.steps.push(fit * step);
             head.sums.push(sum(&head.keys[row * HEAD..]));
             let mut value = of(values, row);
-            value.iter_mut().zip(&value_steps).for_each(|(value, step)| *value /= step);
+            for ((value, mean), step) in value.iter_mut().zip(&value_mean).zip(&value_steps) {
+                *value = (*value - mean) / step;
+            }
             to_signed(&value, 1.0, &mut room, &mut head.values);
         }
         head
@@ -377,15 +444,18 @@ impl Head {
 
     /// From sums of weighted values to numbers; `total` is what the weights come to.
     fn finish(&self, sums: &[i32], total: f32, out: &mut [f32]) {
-        for ((out, sum), step) in out.iter_mut().zip(sums).zip(&self.value_steps) {
-            *out = *sum as f32 * (step / total);
+        let steps = self.value_steps.iter().zip(&self.value_mean);
+        for ((out, sum), (step, mean)) in out.iter_mut().zip(sums).zip(steps) {
+            *out = mean + *sum as f32 * (step / total);
         }
     }
 }
 
 /// What bytes come to.
 fn sum(bytes: &[i8]) -> i32 {
-    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(i32::from(*byte)))
+    bytes
+        .iter()
+        .fold(0, |sum, byte| sum.wrapping_add(i32::from(*byte)))
 }
 
 /// Numbers to signed bytes, with so many steps to one; none may be further than 127 steps from zero.
@@ -393,7 +463,12 @@ fn to_signed(numbers: &[f32], steps: f32, room: &mut Vec<u8>, out: &mut Vec<i8>)
     const MIDDLE: u8 = 128;
     room.resize(numbers.len(), 0);
     let zero = i32::from(MIDDLE);
-    let to_bytes = ToBytes { numbers, steps, zero, out: room };
+    let to_bytes = ToBytes {
+        numbers,
+        steps,
+        zero,
+        out: room,
+    };
     to_bytes.dispatch();
     out.extend(room.iter().map(|byte| (byte ^ MIDDLE) as i8));
 }
@@ -443,29 +518,45 @@ mod tests {
 
     fn furthest(found: &[f32], wanted: &[f32]) -> f32 {
         assert_eq!(found.len(), wanted.len());
-        found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        found
+            .iter()
+            .zip(wanted)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max)
     }
 
     #[test]
     fn a_product_in_eight_bits_is_near_the_exact_one() {
         let (inputs, outputs, rows) = (192, 96, 33);
-        let (weights, left, bias) = (numbers(inputs * outputs, 1), numbers(inputs * rows, 2), numbers(outputs, 3));
+        let (weights, left, bias) = (
+            numbers(inputs * outputs, 1),
+            numbers(inputs * rows, 2),
+            numbers(outputs, 3),
+        );
         let exact: Vec<f32> = left
             .chunks(inputs)
             .flat_map(|row| {
                 let exact = |(weights, bias): (&[f32], &f32)| {
                     bias + weights.iter().zip(row).map(|(a, b)| a * b).sum::<f32>()
                 };
-                weights.chunks(inputs).zip(&bias).map(exact).collect::<Vec<f32>>()
+                weights
+                    .chunks(inputs)
+                    .zip(&bias)
+                    .map(exact)
+                    .collect::<Vec<f32>>()
             })
             .collect();
         let layer = Arithmetic::linear(&weights, inputs, Some(bias));
         let mut arithmetic = Arithmetic::default();
         let mut out = Vec::new();
-        arithmetic.apply(&layer, Rows::of(&left, inputs), Then::Keep, &mut out).unwrap();
+        arithmetic
+            .apply(&layer, Rows::of(&left, inputs), Then::Keep, &mut out)
+            .unwrap();
         assert!(furthest(&out, &exact) < 0.2, "{}", furthest(&out, &exact));
         let twice: Vec<f32> = exact.iter().map(|number| 2.0 * number).collect();
-        arithmetic.apply(&layer, Rows::of(&left, inputs), Then::Add, &mut out).unwrap();
+        arithmetic
+            .apply(&layer, Rows::of(&left, inputs), Then::Add, &mut out)
+            .unwrap();
         assert!(furthest(&out, &twice) < 0.4);
     }
 
@@ -476,9 +567,17 @@ mod tests {
         let left = numbers(64 + 32, 5);
         let mut arithmetic = Arithmetic::default();
         let (mut overlapping, mut second) = (Vec::new(), Vec::new());
-        let rows = Rows { numbers: &left, count: 2, step: 32 };
-        arithmetic.apply(&layer, rows, Then::Keep, &mut overlapping).unwrap();
-        arithmetic.apply(&layer, Rows::of(&left[32..], 64), Then::Keep, &mut second).unwrap();
+        let rows = Rows {
+            numbers: &left,
+            count: 2,
+            step: 32,
+        };
+        arithmetic
+            .apply(&layer, rows, Then::Keep, &mut overlapping)
+            .unwrap();
+        arithmetic
+            .apply(&layer, Rows::of(&left[32..], 64), Then::Keep, &mut second)
+            .unwrap();
         assert_eq!(overlapping[3..], second[..]);
     }
 
@@ -489,30 +588,54 @@ mod tests {
         let mut arithmetic = Arithmetic::default();
         let mut out = Vec::new();
         arithmetic.attend(&qkv, width, &mut out).unwrap();
-        let of = |which: usize, head: usize, row: usize| &qkv[row * 3 * width + which * width + head * HEAD..][..HEAD];
+        let of = |which: usize, head: usize, row: usize| {
+            &qkv[row * 3 * width + which * width + head * HEAD..][..HEAD]
+        };
         for (head, row) in [(0, 0), (1, 7), (0, 149), (1, 130)] {
             let mut weights: Vec<f32> = (0..count)
-                .map(|key| of(0, head, row).iter().zip(of(1, head, key)).map(|(a, b)| a * b).sum::<f32>() / 8.0)
+                .map(|key| {
+                    of(0, head, row)
+                        .iter()
+                        .zip(of(1, head, key))
+                        .map(|(a, b)| a * b)
+                        .sum::<f32>()
+                        / 8.0
+                })
                 .map(f32::exp)
                 .collect();
             let sum: f32 = weights.iter().sum();
             weights.iter_mut().for_each(|weight| *weight /= sum);
             let wanted: Vec<f32> = (0..HEAD)
-                .map(|at| (0..count).map(|key| weights[key] * of(2, head, key)[at]).sum())
+                .map(|at| {
+                    (0..count)
+                        .map(|key| weights[key] * of(2, head, key)[at])
+                        .sum()
+                })
                 .collect();
             assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 0.02);
-            let side = |which: usize| Rows { numbers: &qkv[which * width + head * HEAD..], count, step: 3 * width };
+            let side = |which: usize| Rows {
+                numbers: &qkv[which * width + head * HEAD..],
+                count,
+                step: 3 * width,
+            };
             let mut one = [0.0; HEAD];
-            arithmetic.look_back(of(0, head, row), side(1), side(2), &mut one).unwrap();
+            arithmetic
+                .look_back(of(0, head, row), side(1), side(2), &mut one)
+                .unwrap();
             assert!(furthest(&one, &wanted) < 1e-4);
-            arithmetic.look(of(0, head, row), &Head::new(side(1), side(2)), &mut one).unwrap();
+            arithmetic
+                .look(of(0, head, row), &Head::new(side(1), side(2)), &mut one)
+                .unwrap();
             assert!(furthest(&one, &wanted) < 0.02);
         }
     }
 
     #[test]
     fn a_norm_has_the_gain_and_the_shift_that_were_asked_for() {
-        let norm = Norm { gain: vec![2.0; 64], shift: vec![3.0; 64] };
+        let norm = Norm {
+            gain: vec![2.0; 64],
+            shift: vec![3.0; 64],
+        };
         let mut out = Vec::new();
         Arithmetic::default().norm(&norm, &numbers(128, 7), &mut out);
         for row in out.chunks(64) {

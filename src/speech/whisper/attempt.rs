@@ -34,7 +34,11 @@ pub struct Attempt {
 impl Attempt {
     /// Mean logarithm of the tokens' probability.
     fn likelihood(&self) -> f32 {
-        let sum: f32 = self.written.iter().map(|chosen| chosen.probability.ln()).sum();
+        let sum: f32 = self
+            .written
+            .iter()
+            .map(|chosen| chosen.probability.ln())
+            .sum();
         sum / self.written.len().max(1) as f32
     }
 
@@ -78,7 +82,12 @@ pub fn write(
     let mut dice = Dice::new();
     let mut attempts: Vec<Attempt> = memories
         .iter()
-        .map(|_| Attempt { written: Vec::new(), scores: Vec::new(), nobody: 0.0, ended: false })
+        .map(|_| Attempt {
+            written: Vec::new(),
+            scores: Vec::new(),
+            nobody: 0.0,
+            ended: false,
+        })
         .collect();
     memories.iter_mut().for_each(Memory::clear);
     let mut at_work: Vec<usize> = (0..memories.len()).collect();
@@ -94,19 +103,32 @@ pub fn write(
             .filter(|(which, _)| at_work.contains(which))
             .map(|(_, memory)| memory)
             .collect();
-        model.decoder.read(&mut working, &next, model.heads, arithmetic, &mut logits)?;
+        model
+            .decoder
+            .read(&mut working, &next, model.heads, arithmetic, &mut logits)?;
         let rows = logits.chunks_exact_mut(model.decoder.vocabulary());
         for ((which, memory), logits) in at_work.iter().zip(working).zip(rows) {
             let attempt = &mut attempts[*which];
             if attempt.written.is_empty() {
                 attempt.nobody = share(logits, model.tokens.nobody as usize);
             }
-            let chosen = choose(&model.tokens, &attempt.written, logits, temperature, &mut dice);
-            attempt.scores.push(memory.aligned.iter_mut().map(std::mem::take).collect());
+            let chosen = choose(
+                &model.tokens,
+                &attempt.written,
+                logits,
+                temperature,
+                &mut dice,
+            );
+            attempt
+                .scores
+                .push(memory.aligned.iter_mut().map(std::mem::take).collect());
             attempt.written.push(chosen);
-            let closes = chosen.token.checked_sub(model.tokens.first_moment).is_some_and(|moment| {
-                attempt.written.len() > 1 && moment as usize + AT_THE_END >= lengths[*which]
-            });
+            let closes = chosen
+                .token
+                .checked_sub(model.tokens.first_moment)
+                .is_some_and(|moment| {
+                    attempt.written.len() > 1 && moment as usize + AT_THE_END >= lengths[*which]
+                });
             attempt.ended = closes || chosen.token == model.tokens.end;
         }
         at_work.retain(|which| !attempts[*which].ended);

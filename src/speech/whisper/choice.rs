@@ -99,12 +99,17 @@ pub fn choose(
     } else {
         text_at
     };
-    Chosen { token: at as u32, probability: probabilities[at] }
+    Chosen {
+        token: at as u32,
+        probability: probabilities[at],
+    }
 }
 
 /// Where the largest is, and how large it is.
 pub fn likeliest(probabilities: &[f32]) -> (usize, f32) {
     let largest = MaxNum::new(probabilities).dispatch();
-    let at = probabilities.iter().position(|probability| *probability == largest);
+    let at = probabilities
+        .iter()
+        .position(|probability| *probability == largest);
     (at.unwrap_or(0), largest)
 }

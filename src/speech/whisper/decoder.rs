@@ -103,14 +103,23 @@ impl Decoder {
         let mut both = Vec::new();
         let mut layers = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            arithmetic.apply(&block.cross_heard, Rows::of(heard, width), Then::Keep, &mut both)?;
+            arithmetic.apply(
+                &block.cross_heard,
+                Rows::of(heard, width),
+                Then::Keep,
+                &mut both,
+            )?;
             let side = |at: usize| Rows {
                 numbers: &both[at..],
                 count: both.len() / (2 * width),
                 step: 2 * width,
             };
             let heads = (0..width).step_by(HEAD);
-            layers.push(heads.map(|at| Head::new(side(at), side(width + at))).collect());
+            layers.push(
+                heads
+                    .map(|at| Head::new(side(at), side(width + at)))
+                    .collect(),
+            );
         }
         Ok(Memory {
             heard: layers,
@@ -152,7 +161,11 @@ impl Decoder {
                 said.values.extend_from_slice(&qkv[2 * width..]);
                 let count = said.keys.len() / width;
                 for head in (0..width).step_by(HEAD) {
-                    let rows = |numbers| Rows { numbers, count, step: width };
+                    let rows = |numbers| Rows {
+                        numbers,
+                        count,
+                        step: width,
+                    };
                     let (keys, values) = (rows(&said.keys[head..]), rows(&said.values[head..]));
                     let out = &mut seen[row * width + head..][..HEAD];
                     arithmetic.look_back(&qkv[head..][..HEAD], keys, values, out)?;
@@ -161,7 +174,12 @@ impl Decoder {
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
 
             arithmetic.norm(&block.cross_norm, &at, &mut normed);
-            arithmetic.apply(&block.cross_query, Rows::of(&normed, width), Then::Keep, &mut wide)?;
+            arithmetic.apply(
+                &block.cross_query,
+                Rows::of(&normed, width),
+                Then::Keep,
+                &mut wide,
+            )?;
             for (row, query) in wide.chunks_exact(width).enumerate() {
                 let memory = &mut memories[row / each];
                 for (head, heard) in memory.heard[layer].iter().enumerate() {
@@ -175,7 +193,12 @@ impl Decoder {
             arithmetic.apply(&block.cross_out, Rows::of(&seen, width), Then::Add, &mut at)?;
 
             arithmetic.norm(&block.mlp_norm, &at, &mut normed);
-            arithmetic.apply(&block.up, Rows::of(&normed, width), Then::Activate, &mut wide)?;
+            arithmetic.apply(
+                &block.up,
+                Rows::of(&normed, width),
+                Then::Activate,
+                &mut wide,
+            )?;
             arithmetic.apply(&block.down, Rows::of(&wide, 4 * width), Then::Add, &mut at)?;
         }
         for memory in memories.iter_mut() {

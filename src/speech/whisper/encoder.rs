@@ -63,13 +63,23 @@ impl Encoder {
         padded.extend_from_slice(&frames[..2 * count * mels]);
         padded.resize(padded.len() + mels, 0.0);
         let mut half = Vec::new();
-        let rows = Rows { numbers: &padded, count: 2 * count, step: mels };
+        let rows = Rows {
+            numbers: &padded,
+            count: 2 * count,
+            step: mels,
+        };
         arithmetic.apply(&self.first, rows, Then::Activate, &mut half)?;
         half.splice(0..0, std::iter::repeat_n(0.0, width));
         let mut at = Vec::new();
-        let rows = Rows { numbers: &half, count, step: 2 * width };
+        let rows = Rows {
+            numbers: &half,
+            count,
+            step: 2 * width,
+        };
         arithmetic.apply(&self.second, rows, Then::Activate, &mut at)?;
-        at.iter_mut().zip(&self.positions).for_each(|(number, place)| *number += place);
+        at.iter_mut()
+            .zip(&self.positions)
+            .for_each(|(number, place)| *number += place);
         drop((padded, half));
 
         let (mut normed, mut wide, mut seen) = (Vec::new(), Vec::new(), Vec::new());
@@ -79,7 +89,12 @@ impl Encoder {
             arithmetic.attend(&wide, width, &mut seen)?;
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
             arithmetic.norm(&block.mlp_norm, &at, &mut normed);
-            arithmetic.apply(&block.up, Rows::of(&normed, width), Then::Activate, &mut wide)?;
+            arithmetic.apply(
+                &block.up,
+                Rows::of(&normed, width),
+                Then::Activate,
+                &mut wide,
+            )?;
             arithmetic.apply(&block.down, Rows::of(&wide, 4 * width), Then::Add, &mut at)?;
         }
         arithmetic.norm(&self.norm, &at, &mut normed);

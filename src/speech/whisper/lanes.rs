@@ -33,7 +33,10 @@ impl Scale<'_> {
         let (float, int) = (isa.f32(), isa.i32());
         let zeros = int.mul(int.splat(self.zero), int.load(&self.weights[column..]));
         let sums = int.to_float(int.sub(int.load(&sums[column..]), zeros));
-        float.mul(sums, float.mul(float.splat(self.step), float.load(&self.steps[column..])))
+        float.mul(
+            sums,
+            float.mul(float.splat(self.step), float.load(&self.steps[column..])),
+        )
     }
 }
 

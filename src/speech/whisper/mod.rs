@@ -98,7 +98,11 @@ impl Whisper {
             decoder: Decoder::new(&mut weights, &shape)?,
             tokens: Tokens::new(&shape, std::mem::take(&mut weights.tokens)),
             filters: std::mem::take(&mut weights.filters),
-            heads: if heads.iter().filter(known).count() == heads.len() { heads } else { &[] },
+            heads: if heads.iter().filter(known).count() == heads.len() {
+                heads
+            } else {
+                &[]
+            },
             mels: shape.mels as usize,
             longest: shape.text_ctx as usize,
         })
@@ -144,8 +148,9 @@ impl<'a> Writer<'a> {
             .collect::<Result<Vec<_>>>()?;
         let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
         let mut language = how.language;
-        let mut waiting: Vec<Waiting> =
-            (0..windows.len()).map(|window| Waiting { window, from: 0 }).collect();
+        let mut waiting: Vec<Waiting> = (0..windows.len())
+            .map(|window| Waiting { window, from: 0 })
+            .collect();
         while !waiting.is_empty() {
             let lengths: Vec<usize> = waiting
                 .iter()
@@ -163,7 +168,10 @@ impl<'a> Writer<'a> {
                 (known, _) => known.unwrap_or(0),
             };
             language = Some(spoken);
-            let prompt = self.model.tokens.prompt(how.expected, language, self.model.longest / 2 - 1);
+            let prompt =
+                self.model
+                    .tokens
+                    .prompt(how.expected, language, self.model.longest / 2 - 1);
             let attempts = self.attempts(&mut memories, &lengths, &prompt, &stopped)?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
@@ -172,7 +180,7 @@ impl<'a> Writer<'a> {
             for ((part, attempt), length) in waiting.iter().zip(&attempts).zip(&lengths) {
                 let (pieces, read) = self.pieces(attempt, *length, part.from);
                 out[part.window].extend(pieces);
-                if read >= LEAST_READ && length - read > REST {
+                if read >= LEAST_READ && length.saturating_sub(read) > REST {
                     left.push(Waiting {
                         window: part.window,
                         from: part.from + read,
@@ -181,7 +189,10 @@ impl<'a> Writer<'a> {
             }
             waiting = left;
         }
-        Ok(Text { windows: out, language: language.unwrap_or(0) })
+        Ok(Text {
+            windows: out,
+            language: language.unwrap_or(0),
+        })
     }
 
     /// Encodes a picture from a position on; `length` is how much sound there is, in positions. What is
@@ -196,7 +207,9 @@ impl<'a> Writer<'a> {
             part.resize(needed.min(picture.len() / row) * row, silence);
         }
         let heard = self.model.encoder.run(&part, &mut self.arithmetic)?;
-        self.model.decoder.begin(&heard, self.model.heads, &mut self.arithmetic)
+        self.model
+            .decoder
+            .begin(&heard, self.model.heads, &mut self.arithmetic)
     }
 
     /// The language that a window is most likely spoken in.
@@ -260,41 +273,54 @@ impl<'a> Writer<'a> {
         let written = &attempt.written;
         let moment = |at: usize| {
             let chosen = written.get(at)?;
-            chosen.token.checked_sub(tokens.first_moment).map(|steps| steps as usize)
+            chosen
+                .token
+                .checked_sub(tokens.first_moment)
+                .map(|steps| steps as usize)
         };
         if attempt.nobody_spoke() {
             return (Vec::new(), length);
         }
         // Text between two moments is a passage. What follows the last pair of moments was not finished
         // and is written again, with the sound from there on.
-        let count = written.len() - usize::from(written.last().is_some_and(|c| c.token == tokens.end));
+        let count =
+            written.len() - usize::from(written.last().is_some_and(|c| c.token == tokens.end));
         let closed = count > 1 && moment(count - 1).is_some() && moment(count - 2).is_none();
-        let pair = (1..count).rev().find(|at| moment(*at).is_some() && moment(*at - 1).is_some());
+        let pair = (1..count)
+            .rev()
+            .find(|at| moment(*at).is_some() && moment(*at - 1).is_some());
         let (kept, read) = match pair {
             Some(at) if !closed => (at, moment(at - 1).unwrap_or(length)),
-            _ => (count, (0..count).rev().find_map(moment).filter(|_| closed).unwrap_or(length)),
+            _ => (
+                count,
+                (0..count)
+                    .rev()
+                    .find_map(moment)
+                    .filter(|_| closed)
+                    .unwrap_or(length),
+            ),
         };
-        let begins = alignment::begins(&attempt.scores, length);
+        let moments: Vec<Option<usize>> = (0..count).map(moment).collect();
+        let begins = match alignment::begins(&attempt.scores, length) {
+            none if none.is_empty() => alignment::between(&moments, length),
+            begins => begins,
+        };
+        let shift = from as f64 * alignment::STEP;
         let mut out = Vec::new();
         let mut first = true;
-        for at in 0..kept {
-            let Some(bytes) = tokens.piece(written[at].token) else {
+        for (chosen, time) in written[..kept].iter().zip(begins.windows(2)) {
+            if let Some(bytes) = tokens.piece(chosen.token) {
+                out.push(Piece {
+                    bytes: bytes.to_vec(),
+                    probability: chosen.probability,
+                    time: (shift + time[0], shift + time[1]),
+                    no_speech: attempt.nobody,
+                    first,
+                });
+                first = false;
+            } else {
                 first = true;
-                continue;
-            };
-            let shift = from as f64 * alignment::STEP;
-            let time = match begins.get(at..at + 2) {
-                Some(time) => (shift + time[0], shift + time[1]),
-                None => (shift, shift),
-            };
-            out.push(Piece {
-                bytes: bytes.to_vec(),
-                probability: written[at].probability,
-                time,
-                no_speech: attempt.nobody,
-                first,
-            });
-            first = false;
+            }
         }
         (out, read)
     }
@@ -303,49 +329,4 @@ impl<'a> Writer<'a> {
 /// Positions of the encoder that hold so many samples at 16 kHz.
 pub fn positions(samples: usize) -> usize {
     samples.div_ceil(POSITION)
-}
-
-#[cfg(test)]
-mod debug {
-    use super::*;
-    #[test]
-    #[ignore]
-    fn dbg_jfk() {
-        let m = Whisper::load(Path::new("/work/main/.models/ggml-tiny.en.bin"), "tiny.en").unwrap();
-        let mut r = hound::WavReader::open("../shared/speech/misc/jfk.wav").unwrap();
-        let s: Vec<f32> = r.samples::<i16>().map(|x| x.unwrap() as f32 / 32768.0).collect();
-        let mut w = Writer::new(&m);
-        let pic = w.painter.paint(&s, 2944).unwrap();
-        println!("mel {:?} {:?}", &pic[..8], &pic[500 * 80..500 * 80 + 8]);
-        let heard = m.encoder.run(&pic, &mut w.arithmetic).unwrap();
-        println!("enc {:?}", &heard[..8]);
-        for _ in 0..4 {
-            let t = std::time::Instant::now();
-            let _ = m.encoder.run(&pic, &mut w.arithmetic).unwrap();
-            println!("encode {:?}", t.elapsed());
-            let t = std::time::Instant::now();
-            let _ = m.decoder.begin(&heard, m.heads, &mut w.arithmetic).unwrap();
-            println!("begin {:?}", t.elapsed());
-            let t = std::time::Instant::now();
-            let _ = w.painter.paint(&s, 2944).unwrap();
-            println!("paint {:?}", t.elapsed());
-            let how = Writing { language: None, expected: None, positions: 1472 };
-            let t = std::time::Instant::now();
-            let _ = w.write(&[&s, &s, &s, &s], how, &AtomicBool::new(false)).unwrap();
-            println!("write 4 {:?}", t.elapsed());
-        }
-        let mut mem = w.listen(&pic, 0, 1450).unwrap();
-        let prompt = m.tokens.prompt(None, None, 10);
-        println!("prompt {prompt:?} never {} end {} vocab {}", m.tokens.never.len(), m.tokens.end, m.decoder.vocabulary());
-        let mut logits = Vec::new();
-        m.decoder.read(&mut [&mut mem], &[prompt], m.heads, &mut w.arithmetic, &mut logits).unwrap();
-        let mut top: Vec<usize> = (0..logits.len()).collect();
-        top.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
-        println!("top {:?}", top[..8].iter().map(|t| (*t, logits[*t])).collect::<Vec<_>>());
-        let how = Writing { language: None, expected: None, positions: 1472 };
-        let t = w.write(&[&s], how, &AtomicBool::new(false)).unwrap();
-        for p in &t.windows[0] {
-            println!("{:?} {:.2} {:.2} {:.2}", String::from_utf8_lossy(&p.bytes), p.time.0, p.time.1, p.probability);
-        }
-    }
 }

@@ -36,7 +36,10 @@ impl Painter {
             .take(mels)
             .map(|filter| {
                 let first = filter.iter().position(|weight| *weight > 0.0).unwrap_or(0);
-                let end = filter.iter().rposition(|weight| *weight > 0.0).map_or(0, |last| last + 1);
+                let end = filter
+                    .iter()
+                    .rposition(|weight| *weight > 0.0)
+                    .map_or(0, |last| last + 1);
                 (first..end, filter[first..end.max(first)].to_vec())
             })
             .collect();
@@ -73,9 +76,16 @@ impl Painter {
             self.transform
                 .process_with_scratch(&mut seen, &mut bins, &mut room)
                 .map_err(|_| Error::new(Kind::Internal, "The sound cannot be pictured."))?;
-            powers.iter_mut().zip(&bins).for_each(|(power, bin)| *power = bin.norm_sqr());
+            powers
+                .iter_mut()
+                .zip(&bins)
+                .for_each(|(power, bin)| *power = bin.norm_sqr());
             out.extend(self.bands.iter().map(|(bins, weights)| {
-                let power: f32 = powers[bins.clone()].iter().zip(weights).map(|(p, w)| p * w).sum();
+                let power: f32 = powers[bins.clone()]
+                    .iter()
+                    .zip(weights)
+                    .map(|(p, w)| p * w)
+                    .sum();
                 power.max(FLOOR).log10()
             }));
         }
@@ -111,7 +121,9 @@ mod tests {
             .collect();
         let picture = painter.paint(&tone, 200).unwrap();
         for (frame, bands) in picture.chunks(50).enumerate() {
-            let loudest = (0..50).max_by(|a, b| bands[*a].total_cmp(&bands[*b])).unwrap();
+            let loudest = (0..50)
+                .max_by(|a, b| bands[*a].total_cmp(&bands[*b]))
+                .unwrap();
             if frame < 98 {
                 assert_eq!(loudest, 6, "frame {frame}");
             }

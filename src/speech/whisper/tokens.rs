@@ -7,9 +7,60 @@ use crate::model::Shape;
 /// Pieces that stand for something other than speech (notes, brackets, quotation marks), never written;
 /// the list is that of OpenAI's tokenizer.
 const NO_SPEECH: [&str; 54] = [
-    "\"", "#", "(", ")", "*", "+", "/", ":", ";", "<", "=", ">", "@", "[", "\\", "]", "^", "_", "`", "{",
-    "|", "}", "~", "「", "」", "『", "』", "<<", ">>", "<<<", ">>>", "--", "---", "-(", "-[", "('", "(\"",
-    "((", "))", "(((", ")))", "[[", "]]", "{{", "}}", "♪♪", "♪♪♪", "♩", "♪", "♫", "♬", "♭", "♮", "♯",
+    "\"",
+    "#",
+    "(",
+    ")",
+    "*",
+    "+",
+    "/",
+    ":",
+    ";",
+    "<",
+    "=",
+    ">",
+    "@",
+    "[",
+    "\\",
+    "]",
+    "^",
+    "_",
+    "`",
+    "{",
+    "|",
+    "}",
+    "~",
+    "「",
+    "」",
+    "『",
+    "』",
+    "<<",
+    ">>",
+    "<<<",
+    ">>>",
+    "--",
+    "---",
+    "-(",
+    "-[",
+    "('",
+    "(\"",
+    "((",
+    "))",
+    "(((",
+    ")))",
+    "[[",
+    "]]",
+    "{{",
+    "}}",
+    "♪♪",
+    "♪♪♪",
+    "♩",
+    "♪",
+    "♫",
+    "♬",
+    "♭",
+    "♮",
+    "♯",
 ];
 /// Never at the beginning of a word.
 const NOT_FIRST: [&str; 2] = [" -", " '"];
@@ -88,7 +139,12 @@ impl Tokens {
     }
 
     /// What stands before a transcript: words to expect, the language by its number, what to do.
-    pub fn prompt(&self, expected: Option<&str>, language: Option<u32>, longest: usize) -> Vec<u32> {
+    pub fn prompt(
+        &self,
+        expected: Option<&str>,
+        language: Option<u32>,
+        longest: usize,
+    ) -> Vec<u32> {
         let mut out = Vec::new();
         if let Some(text) = expected {
             let mut words = self.of_text(&format!(" {}", text.trim()));
@@ -109,7 +165,10 @@ impl Tokens {
         let mut out = Vec::new();
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
-            let word = 1 + rest[1..].iter().position(|byte| *byte == b' ').unwrap_or(rest.len() - 1);
+            let word = 1 + rest[1..]
+                .iter()
+                .position(|byte| *byte == b' ')
+                .unwrap_or(rest.len() - 1);
             let found = (1..=word)
                 .rev()
                 .find_map(|length| Some((length, *self.numbers.get(&rest[..length])?)));
@@ -141,7 +200,10 @@ mod tests {
 
     fn tokens(vocab: u32) -> Tokens {
         let pieces = [" ", "a", " a", " ab", "b", ",", "♪", " -"];
-        Tokens::new(&shape(vocab), pieces.map(|piece| piece.as_bytes().to_vec()).to_vec())
+        Tokens::new(
+            &shape(vocab),
+            pieces.map(|piece| piece.as_bytes().to_vec()).to_vec(),
+        )
     }
 
     #[test]
@@ -158,14 +220,20 @@ mod tests {
             assert_eq!(tokens.first_moment + 1501, vocab);
         }
         assert!(tokens(51_864).languages().is_empty());
-        assert_eq!(tokens(51_865).prompt(None, Some(2), 9), [50_258, 50_261, 50_359]);
+        assert_eq!(
+            tokens(51_865).prompt(None, Some(2), 9),
+            [50_258, 50_261, 50_359]
+        );
         assert_eq!(tokens(51_866).languages().len(), 100);
     }
 
     #[test]
     fn expected_words_come_first_in_the_longest_pieces() {
         let tokens = tokens(51_864);
-        assert_eq!(tokens.prompt(Some("ab, a€b"), None, 9), [50_360, 3, 5, 2, 4, 50_257]);
+        assert_eq!(
+            tokens.prompt(Some("ab, a€b"), None, 9),
+            [50_360, 3, 5, 2, 4, 50_257]
+        );
         assert_eq!(tokens.prompt(Some("ab ab"), None, 1), [50_360, 3, 50_257]);
         assert_eq!(tokens.prompt(None, None, 9), [50_257]);
     }

@@ -29,9 +29,8 @@ fn transcribed() -> Desk {
     desk
 }
 
-#[test]
-fn the_bundled_session_is_written_down_with_both_speakers_right_and_nothing_readable_on_disk() {
-    let desk = transcribed();
+/// The transcript of the last session, which is that of the bundled one with few words wrong.
+fn written_right(desk: &Desk) -> serde_json::Value {
     let text = desk.done(&["export", "last", "--format", "json"]);
     let transcript: serde_json::Value = serde_json::from_str(&text).unwrap();
     for role in ["therapist", "client"] {
@@ -45,6 +44,34 @@ fn the_bundled_session_is_written_down_with_both_speakers_right_and_nothing_read
             reference.len()
         );
     }
+    transcript
+}
+
+#[test]
+fn both_engines_write_the_session_down_and_say_which_they_are() {
+    let desk = transcribed();
+    let engine = |transcript: serde_json::Value| transcript["model"]["engine"].to_string();
+    assert!(engine(written_right(&desk)).contains("undertone"));
+    desk.done(&["transcribe", "last", "--model", "tiny.en", "--beam", "2"]);
+    assert!(engine(written_right(&desk)).contains("whisper.cpp"));
+    let expected = desk.path("expected.txt");
+    std::fs::write(&expected, "breathing exercise\nDr Weiß, Łódź\n").unwrap();
+    let expected = expected.to_str().unwrap();
+    desk.done(&[
+        "transcribe",
+        "last",
+        "--model",
+        "tiny.en",
+        "--vocabulary",
+        expected,
+    ]);
+    assert!(engine(written_right(&desk)).contains("undertone"));
+}
+
+#[test]
+fn the_bundled_session_is_written_down_with_both_speakers_right_and_nothing_readable_on_disk() {
+    let desk = transcribed();
+    let transcript = written_right(&desk);
     assert_eq!(transcript["schema"], "undertone-transcript/1");
     assert_eq!(transcript["session"]["client_code"], "ZEBRA-7781");
 

@@ -443,10 +443,12 @@ mod tests {
         let marker = of(text).remove(0).marker;
         assert_eq!(marker.tier, Tier::Possible);
         assert!(!marker.counter_evidence.is_empty());
-        assert_eq!(
-            found("C: These sessions aren't helping me.").unwrap().1,
-            Tier::Explicit
-        );
+        for (text, tier) in [
+            ("C: You never listen to me.", Tier::Explicit),
+            ("C: Maybe you never listen to me.", Tier::Possible),
+        ] {
+            assert_eq!(found(text).unwrap().1, tier, "{text}");
+        }
     }
 
     #[test]

@@ -139,11 +139,9 @@ pub(super) fn open_regular(path: &Path) -> Result<File> {
     File::open(path).map_err(told)
 }
 
-/// A part of a model, as [`read`] hands it over: the shape first, then the others in the file's order.
+/// A part of a model, as [`read`] hands it over, in the file's order.
 #[derive(Debug)]
 pub enum Part<'a> {
-    /// The model's sizes.
-    Shape(Shape),
     /// The mel filter bank: as many filters as the shape has bands, of 201 weights each.
     Filters(Vec<f32>),
     /// The bytes of each token of text, by its number.
@@ -175,7 +173,7 @@ pub(super) fn check_reader<R: Read + Seek>(reader: R, len: u64, rules: &Rules) -
 }
 
 /// Walks a file of `len` bytes, and hands over its parts if somebody takes them.
-pub(super) fn walk_through<R: Read + Seek>(
+fn walk_through<R: Read + Seek>(
     reader: R,
     len: u64,
     rules: &Rules,
@@ -186,9 +184,6 @@ pub(super) fn walk_through<R: Read + Seek>(
         left: len,
     };
     let header = walk.header(rules)?;
-    if let Some(take) = &mut take {
-        take(Part::Shape(header.shape))?;
-    }
     walk.filters(&header.shape, &mut take)?;
     walk.tokens(&header.shape, rules, &mut take)?;
     let mut expected: BTreeMap<String, Slot> = header

@@ -23,8 +23,6 @@ pub const LONGEST_WINDOW: f64 = 29.0;
 /// 32, which sends the attention to ggml's slowest kernel: a tenth to a sixth of all processor time.
 /// Less for shorter windows saves a little more, but cost 0.3 to 0.4 points of word error.
 const ENCODER_LENGTH: usize = 1472;
-/// The shortest encoder that is used, in positions: with less Whisper begins to repeat itself.
-const SHORTEST_ENCODER: usize = 384;
 
 /// Windows that all workers, and that one at most, have in hand.
 const WINDOWS_AT_ONCE: usize = 8;
@@ -182,8 +180,8 @@ impl Engine {
         })
     }
 
-    /// How many windows each of so many workers should be given at once. Each takes 18 MB (tiny) to
-    /// 150 MB (medium) while it is written down.
+    /// How many windows each of so many workers should be given at once. What each holds while it is written
+    /// down is two bytes for each position, layer and number of the model's width: 5 MB (tiny) to 74 MB (medium).
     #[must_use]
     pub fn at_once(&self, workers: usize) -> usize {
         match &self.machine {
@@ -272,7 +270,7 @@ impl Worker<'_> {
 fn positions(samples: usize) -> usize {
     const STEP: usize = 64;
     let needed = whisper::positions(samples) + 50;
-    (needed / STEP * STEP + STEP).clamp(SHORTEST_ENCODER, ENCODER_LENGTH)
+    (needed / STEP * STEP + STEP).clamp(whisper::SHORTEST, ENCODER_LENGTH)
 }
 
 /// The voice detector, for one worker.

@@ -13,7 +13,6 @@ use rten_vecmath::{
 };
 
 use super::lanes::{Finish, Scale, ToBytes, Weigh};
-
 use crate::{Error, Kind, Result};
 
 /// Width of an attention head in every Whisper model.
@@ -65,6 +64,13 @@ pub struct Norm {
     pub shift: Vec<f32>,
 }
 
+/// The part of a block that looks at each position by itself.
+pub struct Mlp {
+    pub norm: Norm,
+    pub up: Linear,
+    pub down: Linear,
+}
+
 /// Rows of numbers in a longer run of them; rows may overlap.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
@@ -90,6 +96,14 @@ impl<'a> Rows<'a> {
 /// What multiplies in eight bits on this processor.
 fn eight() -> GemmExecutor<u8, i8, i32> {
     GemmExecutor::new()
+}
+
+/// Multiplies rows of so many bytes with a matrix.
+fn product(sums: &mut [i32], rows: &[u8], width: usize, by: GemmInputB<i8>) -> Result<()> {
+    let left = NdTensorView::from_data([rows.len() / width, width], rows);
+    eight()
+        .gemm(sums, GemmInputA::Unpacked(left), by, GemmOptions::default())
+        .map_err(failed)
 }
 
 /// The largest weight. Without instructions for it, two products of eight bits are added in sixteen, which
@@ -154,7 +168,8 @@ impl Arithmetic {
         out: &mut Vec<f32>,
     ) -> Result<()> {
         let width = layer.steps.len();
-        self.multiply(layer, rows)?;
+        let weights = GemmInputB::Packed(&layer.weights);
+        self.multiply(rows, layer.inputs, weights, width)?;
         out.resize(rows.count * width, 0.0);
         let rows_out = out
             .chunks_exact_mut(width)
@@ -165,19 +180,17 @@ impl Arithmetic {
         Ok(())
     }
 
-    /// Multiplies rows with a layer's weights, to sums of products in eight bits.
-    fn multiply(&mut self, layer: &Linear, rows: Rows) -> Result<()> {
-        self.quantise(rows, layer.inputs);
-        self.sums.resize(rows.count * layer.steps.len(), 0);
-        let left = NdTensorView::from_data([rows.count, layer.inputs], &self.bytes[..]);
-        eight()
-            .gemm(
-                &mut self.sums,
-                GemmInputA::Unpacked(left),
-                GemmInputB::Packed(&layer.weights),
-                GemmOptions::default(),
-            )
-            .map_err(failed)
+    /// Multiplies rows with weights for so many outputs, to sums of products in eight bits.
+    fn multiply(
+        &mut self,
+        rows: Rows,
+        inputs: usize,
+        weights: GemmInputB<i8>,
+        outputs: usize,
+    ) -> Result<()> {
+        self.quantise(rows, inputs);
+        self.sums.resize(rows.count * outputs, 0);
+        product(&mut self.sums, &self.bytes, inputs, weights)
     }
 
     /// Brings rows to eight bits, each with a scale and a zero of its own.
@@ -220,6 +233,24 @@ impl Arithmetic {
                 Normalize::new(row, &mut room[..width], options).dispatch()
             });
         }
+    }
+
+    /// Adds to rows what a block makes of each by itself; `normed` and `wide` are room to work in.
+    pub fn think(
+        &mut self,
+        mlp: &Mlp,
+        rows: &mut Vec<f32>,
+        normed: &mut Vec<f32>,
+        wide: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.norm(&mlp.norm, rows, normed);
+        self.apply(
+            &mlp.up,
+            Rows::of(normed, mlp.up.inputs),
+            Then::Activate,
+            wide,
+        )?;
+        self.apply(&mlp.down, Rows::of(wide, mlp.down.inputs), Then::Add, rows)
     }
 
     /// Attention of every position to every one, all heads: `qkv` holds queries, keys and values of a
@@ -277,17 +308,7 @@ impl Arithmetic {
     /// Attention weights in bytes of some queries, and what they come to.
     fn weigh(&mut self, queries: Rows, keys: GemmInputB<i8>, head: &Head) -> Result<()> {
         let count = head.steps.len();
-        self.quantise(queries, HEAD);
-        self.sums.resize(queries.count * count, 0);
-        let left = NdTensorView::from_data([queries.count, HEAD], &self.bytes[..]);
-        eight()
-            .gemm(
-                &mut self.sums,
-                GemmInputA::Unpacked(left),
-                keys,
-                GemmOptions::default(),
-            )
-            .map_err(failed)?;
+        self.multiply(queries, HEAD, keys, count)?;
         self.weights.resize(queries.count * count, 0);
         self.part.resize(count, 0.0);
         self.totals.clear();
@@ -316,15 +337,8 @@ impl Arithmetic {
     /// The values by the weights of so many rows, as sums.
     fn sum_up(&mut self, values: GemmInputB<i8>, rows: usize) -> Result<()> {
         self.sums.resize(rows * HEAD, 0);
-        let weights = NdTensorView::from_data([rows, self.weights.len() / rows], &self.weights[..]);
-        eight()
-            .gemm(
-                &mut self.sums,
-                GemmInputA::Unpacked(weights),
-                values,
-                GemmOptions::default(),
-            )
-            .map_err(failed)
+        let count = self.weights.len() / rows;
+        product(&mut self.sums, &self.weights, count, values)
     }
 
     /// Attention of one query of one head to keys and values in single precision, to `out`.

@@ -1,6 +1,6 @@
 //! Writing windows down, several at once, at one temperature; and whether what came out may stand.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::Whisper;
 use super::arithmetic::Arithmetic;
@@ -55,7 +55,7 @@ impl Attempt {
 
     fn repetitive(&self) -> bool {
         let last = &self.written[self.written.len().saturating_sub(LOOKED_AT)..];
-        let mut counts: HashMap<u32, f32> = HashMap::new();
+        let mut counts: BTreeMap<u32, f32> = BTreeMap::new();
         for chosen in last {
             *counts.entry(chosen.token).or_default() += 1.0;
         }

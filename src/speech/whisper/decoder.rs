@@ -3,7 +3,7 @@
 //! Windows that are written down together share every product with the model's weights, which are far
 //! more than what is computed with them for one window: several take little longer than one.
 
-use super::arithmetic::{Arithmetic, HEAD, Head, Linear, Norm, Rows, Then};
+use super::arithmetic::{Arithmetic, HEAD, Head, Linear, Mlp, Norm, Rows, Then};
 use super::weights::Weights;
 use crate::Result;
 use crate::model::Shape;
@@ -27,9 +27,7 @@ struct Block {
     /// Keys and values of what was heard, at once.
     cross_heard: Linear,
     cross_out: Linear,
-    mlp_norm: Norm,
-    up: Linear,
-    down: Linear,
+    mlp: Mlp,
 }
 
 /// What is remembered of one window while it is written down.
@@ -73,9 +71,7 @@ impl Decoder {
                 cross_query: weights.linear(&name("cross_attn.query"), width)?,
                 cross_heard: weights.joined(&name("cross_attn"), &["key", "value"], width)?,
                 cross_out: weights.linear(&name("cross_attn.out"), width)?,
-                mlp_norm: weights.norm(&name("mlp_ln"))?,
-                up: weights.linear(&name("mlp.0"), width)?,
-                down: weights.linear(&name("mlp.2"), 4 * width)?,
+                mlp: weights.mlp(&name("mlp"), width)?,
             })
         };
         let embedding = weights.take("decoder.token_embedding.weight")?;
@@ -192,14 +188,7 @@ impl Decoder {
             }
             arithmetic.apply(&block.cross_out, Rows::of(&seen, width), Then::Add, &mut at)?;
 
-            arithmetic.norm(&block.mlp_norm, &at, &mut normed);
-            arithmetic.apply(
-                &block.up,
-                Rows::of(&normed, width),
-                Then::Activate,
-                &mut wide,
-            )?;
-            arithmetic.apply(&block.down, Rows::of(&wide, 4 * width), Then::Add, &mut at)?;
+            arithmetic.think(&block.mlp, &mut at, &mut normed, &mut wide)?;
         }
         for memory in memories.iter_mut() {
             memory.length += each;

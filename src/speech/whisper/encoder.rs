@@ -1,6 +1,6 @@
 //! The half of Whisper that listens: from a picture of the sound to what the decoder reads.
 
-use super::arithmetic::{Arithmetic, Linear, Norm, Rows, Then};
+use super::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
 use super::weights::Weights;
 use crate::Result;
 use crate::model::Shape;
@@ -22,9 +22,7 @@ struct Block {
     /// Queries, keys and values at once.
     qkv: Linear,
     out: Linear,
-    mlp_norm: Norm,
-    up: Linear,
-    down: Linear,
+    mlp: Mlp,
 }
 
 impl Encoder {
@@ -36,9 +34,7 @@ impl Encoder {
                 attention_norm: weights.norm(&name("attn_ln"))?,
                 qkv: weights.joined(&name("attn"), &["query", "key", "value"], width)?,
                 out: weights.linear(&name("attn.out"), width)?,
-                mlp_norm: weights.norm(&name("mlp_ln"))?,
-                up: weights.linear(&name("mlp.0"), width)?,
-                down: weights.linear(&name("mlp.2"), 4 * width)?,
+                mlp: weights.mlp(&name("mlp"), width)?,
             })
         };
         Ok(Encoder {
@@ -88,14 +84,7 @@ impl Encoder {
             arithmetic.apply(&block.qkv, Rows::of(&normed, width), Then::Keep, &mut wide)?;
             arithmetic.attend(&wide, width, &mut seen)?;
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
-            arithmetic.norm(&block.mlp_norm, &at, &mut normed);
-            arithmetic.apply(
-                &block.up,
-                Rows::of(&normed, width),
-                Then::Activate,
-                &mut wide,
-            )?;
-            arithmetic.apply(&block.down, Rows::of(&wide, 4 * width), Then::Add, &mut at)?;
+            arithmetic.think(&block.mlp, &mut at, &mut normed, &mut wide)?;
         }
         arithmetic.norm(&self.norm, &at, &mut normed);
         Ok(normed)

@@ -40,7 +40,7 @@ const LEAST_READ: usize = 25;
 /// What is left of a window is encoded with so many positions of silence behind it,
 const ROOM: usize = 64;
 /// and with no fewer than these in all: with less Whisper begins to repeat itself.
-const SHORTEST: usize = 384;
+pub const SHORTEST: usize = 384;
 
 /// A model, shared by all that write with it.
 pub struct Whisper {
@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
                 self.model
                     .tokens
                     .prompt(how.expected, language, self.model.longest / 2 - 1);
-            let attempts = self.attempts(&mut memories, &lengths, &prompt, &stopped)?;
+            let attempts = self.attempts(memories, &lengths, &prompt, &stopped)?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
             }
@@ -232,14 +232,13 @@ impl<'a> Writer<'a> {
     /// Writes windows down, those again at a higher temperature that came out badly.
     fn attempts(
         &mut self,
-        memories: &mut Vec<Memory>,
+        mut memories: Vec<Memory>,
         lengths: &[usize],
         prompt: &[u32],
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Attempt>> {
         let mut out: Vec<Option<Attempt>> = memories.iter().map(|_| None).collect();
         let mut places: Vec<usize> = (0..memories.len()).collect();
-        let mut memories: Vec<Memory> = std::mem::take(memories);
         for temperature in TEMPERATURES {
             let lengths: Vec<usize> = places.iter().map(|place| lengths[*place]).collect();
             let attempts = attempt::write(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::arithmetic::{Arithmetic, Linear, Norm};
+use super::arithmetic::{Arithmetic, Linear, Mlp, Norm};
 use crate::model::Shape;
 use crate::model::ggml::{self, Part};
 use crate::{Error, Kind, Result};
@@ -28,7 +28,6 @@ impl Weights {
         let (mut filters, mut tokens, mut tensors) = (Vec::new(), Vec::new(), HashMap::new());
         let header = ggml::read(path, &mut |part| {
             match part {
-                Part::Shape(_) => {}
                 Part::Filters(bank) => filters = bank,
                 Part::Tokens(list) => tokens = list,
                 Part::Tensor(name, numbers) => {
@@ -57,6 +56,15 @@ impl Weights {
         Ok(Norm {
             gain: self.take(&format!("{name}.weight"))?,
             shift: self.take(&format!("{name}.bias"))?,
+        })
+    }
+
+    /// What a block has of this name for each position by itself.
+    pub fn mlp(&mut self, name: &str, width: usize) -> Result<Mlp> {
+        Ok(Mlp {
+            norm: self.norm(&format!("{name}_ln"))?,
+            up: self.linear(&format!("{name}.0"), width)?,
+            down: self.linear(&format!("{name}.2"), 4 * width)?,
         })
     }
 

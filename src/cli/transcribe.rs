@@ -81,7 +81,6 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         vocabulary,
         threads: args.threads.map_or_else(speech::threads, usize::from),
         beam: usize::from(args.beam),
-        quick: false,
     };
     let engine = Engine::load(
         &installed.path,

@@ -11,18 +11,13 @@ use std::sync::atomic::AtomicBool;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use whisper_rs::{WhisperVadContext, WhisperVadContextParams};
 
-use super::whisper::{self, Whisper, Writer, Writing};
+use super::whisper::{Whisper, Writer, Writing};
 use super::whispercpp::{self, Cpp};
 use crate::audio::SPEECH_RATE;
 use crate::{Error, Kind, Result};
 
 /// Longest window that is given to the engine, in seconds. The encoder always works on 30.
 pub const LONGEST_WINDOW: f64 = 29.0;
-
-/// Positions of the encoder, 20 ms each: the longest window fits. Whisper's own 1500 is no multiple of
-/// 32, which sends the attention to ggml's slowest kernel: a tenth to a sixth of all processor time.
-/// Less for shorter windows saves a little more, but cost 0.3 to 0.4 points of word error.
-const ENCODER_LENGTH: usize = 1472;
 
 /// Windows that all workers, and that one at most, have in hand.
 const WINDOWS_AT_ONCE: usize = 8;
@@ -46,9 +41,6 @@ pub struct Decoding {
     pub threads: usize,
     /// Hypotheses to follow at once; 1 is greedy.
     pub beam: usize,
-    /// For words that are shown at once and written down again later: an encoder no longer than the
-    /// window, which takes less processor time and makes a few more mistakes.
-    pub quick: bool,
 }
 
 /// Whether whisper.cpp is the engine that follows so many hypotheses.
@@ -202,17 +194,11 @@ impl Worker<'_> {
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Written>> {
-        let longest = windows.iter().map(|window| window.len()).max().unwrap_or(0);
-        let positions = match decoding.quick {
-            true => positions(longest),
-            false => ENCODER_LENGTH,
-        };
         let written: Vec<(Vec<Piece>, Option<&'static str>)> = match &mut self.hand {
             Hand::Own(writer, pool) => {
                 let how = Writing {
                     language: decoding.language.as_deref().and_then(language_number),
                     expected: decoding.vocabulary.as_deref(),
-                    positions,
                 };
                 let text = pool.install(|| writer.write(windows, how, cancel))?;
                 let language = whisper_rs::get_lang_str(text.language as i32);
@@ -224,7 +210,7 @@ impl Worker<'_> {
             Hand::Cpp(worker) => {
                 let mut out = Vec::with_capacity(windows.len());
                 for window in windows {
-                    let pieces = worker.transcribe(window, decoding, positions, cancel)?;
+                    let pieces = worker.transcribe(window, decoding, cancel)?;
                     out.push((pieces, worker.language()));
                 }
                 out
@@ -263,14 +249,6 @@ impl Worker<'_> {
             language: None,
         }))
     }
-}
-
-/// Positions of the encoder that hold so many samples with a second to spare, in steps that ggml is
-/// fast with.
-fn positions(samples: usize) -> usize {
-    const STEP: usize = 64;
-    let needed = whisper::positions(samples) + 50;
-    (needed / STEP * STEP + STEP).clamp(whisper::SHORTEST, ENCODER_LENGTH)
 }
 
 /// The voice detector, for one worker.

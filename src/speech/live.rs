@@ -1,7 +1,7 @@
 //! Writing down a session while it is recorded.
 //!
-//! Two things are done with the same sound. What somebody has just said is written down quickly, to
-//! be shown. And once enough of a channel's speech has come to fill a window, it is written down as
+//! Two things are done with the same sound. What somebody has just said is written down at
+//! once, to be shown. And once enough of a channel's speech has come to fill a window, it is written down as
 //! well as it would be after the session, and kept. At the end the whole session is looked at again:
 //! words that turn out to be the other's voice are dropped, and own speech that no window holds is
 //! written down then. So the result is close to that of [`super::transcribe`] (how close:
@@ -179,7 +179,7 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
-    /// Writes down quickly what was just said.
+    /// Writes down what was just said.
     fn show(
         &mut self,
         channel: usize,
@@ -194,13 +194,9 @@ impl<'a> Live<'a> {
         };
         self.sides[channel].shown_to = view.session(last);
         let mut drafts = Drafts::new(&view.ownership, self.sides.len());
-        let quick = Decoding {
-            quick: true,
-            ..self.decoding.clone()
-        };
         for window in view.plan(channel, &speech[..count], view.here(now)) {
             let sound = self.gather(channel, &view.moved(&window));
-            let written = self.worker.write(&sound, &quick, cancel)?;
+            let written = self.worker.write(&sound, &self.decoding, cancel)?;
             drafts.add(channel, &window, &written);
         }
         let heard = drafts.finish(&view.features, view.here(now));

@@ -106,8 +106,32 @@ fn product(sums: &mut [i32], rows: &[u8], width: usize, by: GemmInputB<i8>) -> R
         .map_err(failed)
 }
 
-/// The largest weight. Without instructions for it, two products of eight bits are added in sixteen, which
-/// full weights could overflow.
+/// What a step of a row of weights is worth. Without instructions for eight bits the products of two
+/// neighbours are added in sixteen: then no two neighbours of one sign may come to more than 127 steps, to
+/// which rounding adds one at most, and 128 times 255 fits. Two large ones are seldom neighbours, so this
+/// leaves a row more steps than [`most`] does.
+fn step(row: &[f32], eight: &GemmExecutor<u8, i8, i32>) -> f32 {
+    let mut largest = f32::MIN_POSITIVE;
+    for pair in row.chunks(2) {
+        let (above, below) = pair
+            .iter()
+            .fold((0.0f32, 0.0f32), |(above, below), weight| {
+                (above + weight.max(0.0), below - weight.min(0.0))
+            });
+        let one = pair
+            .iter()
+            .fold(0.0f32, |one, weight| one.max(weight.abs()));
+        let most = if eight.may_saturate() {
+            above.max(below)
+        } else {
+            one
+        };
+        largest = largest.max(most);
+    }
+    largest / 127.0
+}
+
+/// The largest number of an attention head, by the same limit, where any two may be neighbours.
 fn most(eight: &GemmExecutor<u8, i8, i32>) -> f32 {
     if eight.may_saturate() { 63.0 } else { 127.0 }
 }
@@ -134,16 +158,12 @@ impl Arithmetic {
     /// Packs weights (`bias.len()` rows of `inputs` numbers, or as many as there are without a bias).
     pub fn linear(weights: &[f32], inputs: usize, bias: Option<Vec<f32>>) -> Linear {
         let eight = eight();
-        let most = most(&eight);
         let mut steps = Vec::with_capacity(weights.len() / inputs);
         let mut sums = Vec::with_capacity(weights.len() / inputs);
         let mut room = Vec::new();
         let mut bytes: Vec<i8> = Vec::with_capacity(weights.len());
         for row in weights.chunks_exact(inputs) {
-            let largest = row
-                .iter()
-                .fold(0.0f32, |largest, weight| largest.max(weight.abs()));
-            let scale = largest.max(f32::MIN_POSITIVE) / most;
+            let scale = step(row, &eight);
             let first = bytes.len();
             to_signed(row, scale.recip(), &mut room, &mut bytes);
             steps.push(scale);
@@ -254,8 +274,14 @@ impl Arithmetic {
     }
 
     /// Attention of every position to every one, all heads: `qkv` holds queries, keys and values of a
-    /// position side by side; `out` gets one row a position.
-    pub fn attend(&mut self, qkv: &[f32], width: usize, out: &mut Vec<f32>) -> Result<()> {
+    /// position side by side; `out` gets one row a position. `shares` are those of [`Head::new`].
+    pub fn attend(
+        &mut self,
+        qkv: &[f32],
+        width: usize,
+        shares: &[f32],
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
         let count = qkv.len() / (3 * width);
         out.resize(count * width, 0.0);
         let eight = eight();
@@ -265,7 +291,7 @@ impl Arithmetic {
                 count,
                 step: 3 * width,
             };
-            let head = Head::new(side(1), side(2));
+            let head = Head::new(side(1), side(2), shares);
             let (keys, values) = head.matrices();
             let keys = eight.prepack_b(keys.transposed());
             let values = eight.prepack_b(values);
@@ -326,6 +352,7 @@ impl Arithmetic {
             let weigh = Weigh {
                 sums,
                 scale,
+                shares: &head.shares,
                 scores: &mut self.part,
                 out,
             };
@@ -384,6 +411,7 @@ pub struct Head {
     steps: Vec<f32>,
     /// and what its bytes come to.
     sums: Vec<i32>,
+    shares: Vec<f32>,
     values: Vec<i8>,
     /// By place in a value, what a step is worth, and the mean of all values.
     value_steps: [f32; HEAD],
@@ -391,8 +419,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Of as many keys as values.
-    pub fn new(keys: Rows, values: Rows) -> Head {
+    /// Of as many keys as values. `shares` says for each key the logarithm of how many it stands for.
+    pub fn new(keys: Rows, values: Rows, shares: &[f32]) -> Head {
         let count = keys.count;
         let of = |rows: Rows<'_>, row: usize| -> [f32; HEAD] {
             let mut out = [0.0; HEAD];
@@ -424,6 +452,7 @@ impl Head {
             keys: Vec::with_capacity(count * HEAD),
             steps: Vec::with_capacity(count),
             sums: Vec::with_capacity(count),
+            shares: shares.to_vec(),
             values: Vec::with_capacity(count * HEAD),
             value_steps,
             value_mean,
@@ -599,9 +628,12 @@ mod tests {
     fn attention_of_all_and_of_one_are_the_plain_formula() {
         let (width, count) = (2 * HEAD, 150);
         let qkv = numbers(3 * width * count, 6);
+        // One key of these stands for three.
+        let mut shares = vec![0.0; count];
+        shares[40] = 3f32.ln();
         let mut arithmetic = Arithmetic::default();
         let mut out = Vec::new();
-        arithmetic.attend(&qkv, width, &mut out).unwrap();
+        arithmetic.attend(&qkv, width, &shares, &mut out).unwrap();
         let of = |which: usize, head: usize, row: usize| {
             &qkv[row * 3 * width + which * width + head * HEAD..][..HEAD]
         };
@@ -617,6 +649,7 @@ mod tests {
                 })
                 .map(f32::exp)
                 .collect();
+            weights[40] *= 3.0;
             let sum: f32 = weights.iter().sum();
             weights.iter_mut().for_each(|weight| *weight /= sum);
             let wanted: Vec<f32> = (0..HEAD)
@@ -634,11 +667,11 @@ mod tests {
             };
             let mut one = [0.0; HEAD];
             arithmetic
-                .look_back(of(0, head, row), side(1), side(2), &mut one)
-                .unwrap();
-            assert!(furthest(&one, &wanted) < 1e-4);
-            arithmetic
-                .look(of(0, head, row), &Head::new(side(1), side(2)), &mut one)
+                .look(
+                    of(0, head, row),
+                    &Head::new(side(1), side(2), &shares),
+                    &mut one,
+                )
                 .unwrap();
             assert!(furthest(&one, &wanted) < 0.02);
         }

@@ -4,6 +4,7 @@
 //! more than what is computed with them for one window: several take little longer than one.
 
 use super::arithmetic::{Arithmetic, HEAD, Head, Linear, Mlp, Norm, Rows, Then};
+use super::encoder::Heard;
 use super::weights::Weights;
 use crate::Result;
 use crate::model::Shape;
@@ -91,7 +92,7 @@ impl Decoder {
     /// are aligned with time.
     pub fn begin(
         &self,
-        heard: &[f32],
+        heard: &Heard,
         heads: &[(usize, usize)],
         arithmetic: &mut Arithmetic,
     ) -> Result<Memory> {
@@ -101,7 +102,7 @@ impl Decoder {
         for block in &self.blocks {
             arithmetic.apply(
                 &block.cross_heard,
-                Rows::of(heard, width),
+                Rows::of(&heard.rows, width),
                 Then::Keep,
                 &mut both,
             )?;
@@ -113,7 +114,7 @@ impl Decoder {
             let heads = (0..width).step_by(HEAD);
             layers.push(
                 heads
-                    .map(|at| Head::new(side(at), side(width + at)))
+                    .map(|at| Head::new(side(at), side(width + at), &heard.shares))
                     .collect(),
             );
         }

@@ -5,6 +5,21 @@ use super::weights::Weights;
 use crate::Result;
 use crate::model::Shape;
 
+/// Positions of silence behind the sound that are computed each by itself, at most.
+pub const ROOM: usize = 32;
+/// Of the silence behind that, one position of so many is computed and stands for all of them.
+const ALIKE: usize = 16;
+/// Positions at the end that see past it.
+const AT_THE_END: usize = 2;
+
+/// What was heard.
+pub struct Heard {
+    /// Row after row.
+    pub rows: Vec<f32>,
+    /// By row, the logarithm of how many positions it stands for.
+    pub shares: Vec<f32>,
+}
+
 /// The layers that listen.
 pub struct Encoder {
     /// Two convolutions over three neighbours each; the second takes every other one.
@@ -50,8 +65,12 @@ impl Encoder {
         })
     }
 
-    /// Encodes frames of mel bands, frame after frame, an even number of them: one row for two frames.
-    pub fn run(&self, frames: &[f32], arithmetic: &mut Arithmetic) -> Result<Vec<f32>> {
+    /// Encodes frames of mel bands, frame after frame, an even number of them: two frames are a position.
+    ///
+    /// Whisper learned from 30 seconds, silent where there was no sound, and makes more mistakes with less.
+    /// So where there are fewer frames the rest is silence; but what the layers make of it differs by little
+    /// from one position to the next, and few of them stand for all.
+    pub fn run(&self, frames: &[f32], arithmetic: &mut Arithmetic) -> Result<Heard> {
         let (mels, width) = (self.mels, self.width);
         let count = frames.len() / mels / 2;
         // A row of silence either side, for the neighbours of the first and the last.
@@ -73,20 +92,56 @@ impl Encoder {
             step: 2 * width,
         };
         arithmetic.apply(&self.second, rows, Then::Activate, &mut at)?;
-        at.iter_mut()
-            .zip(&self.positions)
-            .for_each(|(number, place)| *number += place);
         drop((padded, half));
+        let shares = self.place(&mut at);
 
         let (mut normed, mut wide, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for block in &self.blocks {
             arithmetic.norm(&block.attention_norm, &at, &mut normed);
             arithmetic.apply(&block.qkv, Rows::of(&normed, width), Then::Keep, &mut wide)?;
-            arithmetic.attend(&wide, width, &mut seen)?;
+            arithmetic.attend(&wide, width, &shares, &mut seen)?;
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
             arithmetic.think(&block.mlp, &mut at, &mut normed, &mut wide)?;
         }
         arithmetic.norm(&self.norm, &at, &mut normed);
-        Ok(normed)
+        Ok(Heard {
+            rows: normed,
+            shares,
+        })
+    }
+
+    /// Positions that there are, 20 ms each: 1,500 in every model.
+    pub fn longest(&self) -> usize {
+        self.positions.len() / self.width
+    }
+
+    /// Fills up rows with silence, and tells each where it is. Returns their shares.
+    fn place(&self, rows: &mut Vec<f32>) -> Vec<f32> {
+        let width = self.width;
+        let (sounding, all) = (rows.len() / width, self.longest());
+        let mut places: Vec<usize> = (0..sounding).collect();
+        let mut shares = vec![0.0; sounding];
+        if let Some(silent) = sounding
+            .checked_sub(AT_THE_END + 1)
+            .filter(|_| sounding < all)
+        {
+            rows.truncate((silent + 1) * width);
+            for first in (sounding..all).step_by(ALIKE) {
+                let count = ALIKE.min(all - first);
+                places.push(first + count / 2);
+                shares.push((count as f32).ln());
+            }
+            let silent = rows[silent * width..].to_vec();
+            while rows.len() < places.len() * width {
+                rows.extend_from_slice(&silent);
+            }
+        }
+        for (row, place) in rows.chunks_exact_mut(width).zip(places) {
+            let place = &self.positions[place * width..][..width];
+            row.iter_mut()
+                .zip(place)
+                .for_each(|(number, place)| *number += place);
+        }
+        shares
     }
 }

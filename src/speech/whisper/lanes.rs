@@ -125,6 +125,8 @@ fn store<I: Isa>(isa: I, four: [I::F32; 4], steps: I::F32, zero: I::I32, out: &m
 pub struct Weigh<'a> {
     pub sums: &'a [i32],
     pub scale: Scale<'a>,
+    /// Added to each score.
+    pub shares: &'a [f32],
     /// Room for as many numbers.
     pub scores: &'a mut [f32],
     pub out: &'a mut [u8],
@@ -143,6 +145,7 @@ impl SimdOp for Weigh<'_> {
         let mut at = 0;
         while at < whole {
             let score = self.scale.some(isa, self.sums, at);
+            let score = ops.add(score, ops.load(&self.shares[at..]));
             most = ops.max(score, most);
             ops.store(score, &mut self.scores[at..]);
             at += lanes;
@@ -152,7 +155,7 @@ impl SimdOp for Weigh<'_> {
             best = if *lane > best { *lane } else { best };
         }
         for column in whole..count {
-            self.scores[column] = self.scale.one(self.sums[column], column);
+            self.scores[column] = self.scale.one(self.sums[column], column) + self.shares[column];
             best = best.max(self.scores[column]);
         }
         let (best_of_all, full, zero) = (ops.splat(best), ops.splat(FULL), isa.i32().splat(0));

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arithmetic::Arithmetic;
 use attempt::Attempt;
 use decoder::{Decoder, Memory};
-use encoder::Encoder;
+use encoder::{Encoder, ROOM};
 use picture::{HOP, Painter};
 use tokens::Tokens;
 use weights::Weights;
@@ -37,10 +37,6 @@ const POSITION: usize = 2 * HOP;
 const REST: usize = 50;
 /// A window of which less than this was read is not looked at again: half a second.
 const LEAST_READ: usize = 25;
-/// What is left of a window is encoded with so many positions of silence behind it,
-const ROOM: usize = 64;
-/// and with no fewer than these in all: with less Whisper begins to repeat itself.
-pub const SHORTEST: usize = 384;
 
 /// A model, shared by all that write with it.
 pub struct Whisper {
@@ -60,8 +56,6 @@ pub struct Writing<'a> {
     pub language: Option<u32>,
     /// Words to expect.
     pub expected: Option<&'a str>,
-    /// Positions of the encoder, 20 ms each, at most 1,500.
-    pub positions: usize,
 }
 
 /// What was written of some windows.
@@ -144,7 +138,10 @@ impl<'a> Writer<'a> {
         let stopped = || cancel.load(Ordering::Relaxed);
         let pictures = windows
             .iter()
-            .map(|sound| self.painter.paint(sound, 2 * how.positions))
+            .map(|sound| {
+                let positions = (positions(sound.len()) + ROOM).min(self.model.encoder.longest());
+                self.painter.paint(sound, 2 * positions)
+            })
             .collect::<Result<Vec<_>>>()?;
         let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
         let mut language = how.language;
@@ -157,11 +154,11 @@ impl<'a> Writer<'a> {
                 .map(|part| positions(windows[part.window].len()) - part.from)
                 .collect();
             let mut memories = Vec::with_capacity(waiting.len());
-            for (part, length) in waiting.iter().zip(&lengths) {
+            for part in &waiting {
                 if stopped() {
                     return Err(Error::new(Kind::Cancelled, "Stopped."));
                 }
-                memories.push(self.listen(&pictures[part.window], part.from, *length)?);
+                memories.push(self.listen(&pictures[part.window], part.from)?);
             }
             let spoken = match (language, memories.first_mut()) {
                 (None, Some(memory)) if self.model.multilingual() => self.language_of(memory)?,
@@ -195,18 +192,10 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Encodes a picture from a position on; `length` is how much sound there is, in positions. What is
-    /// left of a window is given no more than it needs.
-    fn listen(&mut self, picture: &[f32], from: usize, length: usize) -> Result<Memory> {
-        let row = 2 * self.model.mels;
-        let mut part = picture[from * row..].to_vec();
-        if from > 0 {
-            // What is behind the end of the sound is silent.
-            let silence = picture.iter().copied().fold(f32::MAX, f32::min);
-            let needed = (length + ROOM).max(SHORTEST);
-            part.resize(needed.min(picture.len() / row) * row, silence);
-        }
-        let heard = self.model.encoder.run(&part, &mut self.arithmetic)?;
+    /// Encodes a picture from a position on.
+    fn listen(&mut self, picture: &[f32], from: usize) -> Result<Memory> {
+        let part = &picture[from * 2 * self.model.mels..];
+        let heard = self.model.encoder.run(part, &mut self.arithmetic)?;
         self.model
             .decoder
             .begin(&heard, self.model.heads, &mut self.arithmetic)

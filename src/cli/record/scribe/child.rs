@@ -41,7 +41,6 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
         vocabulary: None,
         threads: 1,
         beam: 1,
-        quick: false,
     };
     let engine = Engine::load(
         &installed.path,

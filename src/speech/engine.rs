@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use whisper_rs::{WhisperVadContext, WhisperVadContextParams};
 
-use super::whisper::{Whisper, Writer, Writing};
+use super::whisper::{Listening, Whisper, Writer};
 use super::whispercpp::{self, Cpp};
 use crate::audio::SPEECH_RATE;
 use crate::{Error, Kind, Result};
@@ -19,9 +19,10 @@ use crate::{Error, Kind, Result};
 /// Longest window that is given to the engine, in seconds. The encoder always works on 30.
 pub const LONGEST_WINDOW: f64 = 29.0;
 
-/// Windows that all workers, and that one at most, have in hand.
+/// Windows that all workers have in hand, at most,
 const WINDOWS_AT_ONCE: usize = 8;
-const MOST_AT_ONCE: usize = 4;
+/// and what may be kept of them, in bytes.
+const KEPT_AT_ONCE: usize = 256 << 20;
 
 /// Samples in a step of the voice detector (32 ms, given by the detector).
 const VOICE_STEP: usize = 512;
@@ -73,6 +74,17 @@ pub struct WindowWord {
     /// Share of the sound around the word that the voice detector takes for a voice, 0 to 1; none
     /// without a detector.
     pub voice: Option<f32>,
+}
+
+/// A window on its way into words.
+#[derive(Debug, Clone, Copy)]
+pub struct Sound<'a> {
+    /// Mono, at 16 kHz, at most [`LONGEST_WINDOW`].
+    pub samples: &'a [f32],
+    /// Whose it is: what one channel holds is taken to be in one language.
+    pub channel: usize,
+    /// The language it is in, ISO 639-1, or none to let a multilingual model find out.
+    pub language: Option<&'a str>,
 }
 
 /// What a worker made of a window.
@@ -172,39 +184,48 @@ impl Engine {
         })
     }
 
-    /// How many windows each of so many workers should be given at once. What each holds while it is written
-    /// down is two bytes for each position, layer and number of the model's width: 5 MB (tiny) to 74 MB (medium).
+    /// How many windows each of so many workers should be given at once.
     #[must_use]
     pub fn at_once(&self, workers: usize) -> usize {
         match &self.machine {
-            Machine::Own(_) => (WINDOWS_AT_ONCE / workers).clamp(1, MOST_AT_ONCE),
+            Machine::Own(model) => {
+                let fit = KEPT_AT_ONCE / model.kept_bytes().max(1);
+                (fit.min(WINDOWS_AT_ONCE) / workers).max(1)
+            }
             Machine::Cpp(_) => 1,
         }
     }
 }
 
 impl Worker<'_> {
-    /// Transcribes windows of mono sound at 16 kHz, at most [`LONGEST_WINDOW`] each.
+    /// Transcribes windows. What `decoding` says of the language is left to them.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] when `cancel` becomes true, [`Kind::Model`] if the engine gives up.
     pub fn transcribe(
         &mut self,
-        windows: &[&[f32]],
+        windows: &[Sound],
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Written>> {
         let written: Vec<(Vec<Piece>, Option<&'static str>)> = match &mut self.hand {
             Hand::Own(writer, pool) => {
-                let how = Writing {
-                    language: decoding.language.as_deref().and_then(language_number),
-                    expected: decoding.vocabulary.as_deref(),
-                };
-                let text = pool.install(|| writer.write(windows, how, cancel))?;
-                let language = whisper_rs::get_lang_str(text.language as i32);
-                text.windows
+                let heard: Vec<Listening> = windows
+                    .iter()
+                    .map(|window| Listening {
+                        samples: window.samples,
+                        speaker: window.channel,
+                        language: window.language.and_then(language_number),
+                    })
+                    .collect();
+                let expected = decoding.vocabulary.as_deref();
+                let texts = pool.install(|| writer.write(&heard, expected, cancel))?;
+                texts
                     .into_iter()
-                    .map(|pieces| (pieces, language))
+                    .map(|text| {
+                        let language = whisper_rs::get_lang_str(text.language as i32);
+                        (text.pieces, language)
+                    })
                     .collect()
             }
             Hand::Cpp(worker) => {
@@ -218,11 +239,12 @@ impl Worker<'_> {
         };
         let mut out = Vec::with_capacity(windows.len());
         for (window, (pieces, language)) in windows.iter().zip(written) {
-            let mut words = words(&pieces, window.len() as f64 / f64::from(SPEECH_RATE));
+            let samples = window.samples;
+            let mut words = words(&pieces, samples.len() as f64 / f64::from(SPEECH_RATE));
             if let (Some(detector), false) = (&mut self.detector, words.is_empty()) {
                 let gave_up =
                     |_| Error::new(Kind::Model, "The voice detector gave up on a passage.");
-                detector.detect_speech(window).map_err(gave_up)?;
+                detector.detect_speech(samples).map_err(gave_up)?;
                 for word in &mut words {
                     let steps = detector.probabilities();
                     word.voice = Some(voice_around(steps, word.start, word.end));
@@ -233,16 +255,21 @@ impl Worker<'_> {
         Ok(out)
     }
 
-    /// Transcribes one window.
+    /// Transcribes one window in the language that `decoding` asks for.
     ///
     /// # Errors
     /// As [`Worker::transcribe`].
     pub fn write(
         &mut self,
-        window: &[f32],
+        samples: &[f32],
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Written> {
+        let window = Sound {
+            samples,
+            channel: 0,
+            language: decoding.language.as_deref(),
+        };
         let written = self.transcribe(&[window], decoding, cancel)?.pop();
         Ok(written.unwrap_or(Written {
             words: Vec::new(),

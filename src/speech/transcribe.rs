@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use serde::{Deserialize, Serialize};
 
 use super::drafts::Drafts;
-use super::engine::{Decoding, Engine, Written};
+use super::engine::{Decoding, Engine, Sound, Written};
 use super::features;
 use super::plan::plan;
 use super::separation;
@@ -143,39 +143,23 @@ pub(super) fn write_down(
             progress(Progress::Writing { done, total });
             Ok(())
         };
-        let mut waiting: Vec<Job> = (0..plans.len()).map(Job::of).collect();
+        let mut waiting = Job::new();
         fill(&mut *open()?, plans, &mut |channel, window, sound| {
-            let job = &mut waiting[channel];
-            job.windows.push((window, sound));
-            if job.windows.len() >= at_once {
+            waiting.push((channel, window, sound));
+            if waiting.len() >= at_once {
                 // Workers that are gone have said why among the results.
-                let _ = queue.send(std::mem::replace(job, Job::of(channel)));
+                let _ = queue.send(std::mem::take(&mut waiting));
             }
             finished.try_iter().try_for_each(&mut take)
         })?;
-        for job in waiting.into_iter().filter(|job| !job.windows.is_empty()) {
-            let _ = queue.send(job);
-        }
+        let _ = queue.send(waiting);
         drop(queue);
         finished.iter().try_for_each(&mut take)
     })
 }
 
-/// Windows of one channel that are written down at once.
-struct Job {
-    channel: usize,
-    /// Each with its number among the channel's windows.
-    windows: Vec<(usize, Vec<f32>)>,
-}
-
-impl Job {
-    fn of(channel: usize) -> Job {
-        Job {
-            channel,
-            windows: Vec::new(),
-        }
-    }
-}
+/// Windows that are written down at once: of which channel, their number among its windows, their sound.
+type Job = Vec<(usize, usize, Vec<f32>)>;
 
 /// What a worker made of one window.
 struct Done {
@@ -295,27 +279,32 @@ impl Shared<'_> {
         results: &mpsc::Sender<Result<Done>>,
     ) -> Result<()> {
         let mut worker = None;
-        let mut decoding = self.decoding.clone();
         let next = || jobs.lock().ok().and_then(|jobs| jobs.recv().ok());
         while let Some(job) = next() {
             let worker = match &mut worker {
                 Some(worker) => worker,
                 none => none.insert(self.engine.worker()?),
             };
-            if let Ok(languages) = self.languages.lock() {
-                decoding.language.clone_from(&languages[job.channel]);
-            }
-            let sounds: Vec<&[f32]> = job.windows.iter().map(|(_, sound)| &sound[..]).collect();
-            let written = worker.transcribe(&sounds, &decoding, self.cancel)?;
-            for ((window, _), written) in job.windows.iter().zip(written) {
+            let languages = self.languages.lock().map(|known| known.clone());
+            let languages = languages.unwrap_or_default();
+            let sounds: Vec<Sound> = job
+                .iter()
+                .map(|(channel, _, samples)| Sound {
+                    samples,
+                    channel: *channel,
+                    language: languages.get(*channel).and_then(Option::as_deref),
+                })
+                .collect();
+            let written = worker.transcribe(&sounds, self.decoding, self.cancel)?;
+            for ((channel, window, _), written) in job.iter().zip(written) {
                 if let (Ok(mut languages), false) =
                     (self.languages.lock(), written.words.is_empty())
                 {
-                    languages[job.channel]
+                    languages[*channel]
                         .get_or_insert_with(|| written.language.unwrap_or_default().to_owned());
                 }
                 let done = Done {
-                    channel: job.channel,
+                    channel: *channel,
                     window: *window,
                     written,
                 };

@@ -12,7 +12,7 @@ use whisper_rs::{
     WhisperContextParameters, WhisperState,
 };
 
-use super::engine::{Decoding, Piece};
+use super::engine::{Decoding, Piece, Sound};
 use crate::audio::SPEECH_RATE;
 use crate::{Error, Kind, Result};
 
@@ -97,17 +97,17 @@ impl Worker<'_> {
     /// [`Kind::Cancelled`] when `cancel` becomes true, [`Kind::Model`] if whisper.cpp gives up.
     pub fn transcribe(
         &mut self,
-        window: &[f32],
+        window: &Sound,
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Piece>> {
         // whisper.cpp refuses less than 100 ms.
-        if window.len() < SPEECH_RATE as usize / 10 {
+        if window.samples.len() < SPEECH_RATE as usize / 10 {
             return Ok(Vec::new());
         }
-        let mut parameters = self.parameters(decoding, cancel);
+        let mut parameters = self.parameters(window.language, decoding, cancel);
         parameters.set_audio_ctx(ENCODER_LENGTH);
-        let outcome = self.state.full(parameters, window);
+        let outcome = self.state.full(parameters, window.samples);
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Cancelled, "Stopped."));
         }
@@ -123,6 +123,7 @@ impl Worker<'_> {
 
     fn parameters<'a>(
         &self,
+        language: Option<&'a str>,
         decoding: &'a Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> FullParams<'a, 'a> {
@@ -137,7 +138,7 @@ impl Worker<'_> {
         let mut parameters = FullParams::new(strategy);
         parameters.set_n_threads(decoding.threads.max(1) as i32);
         parameters.set_language(Some(if self.model.context.is_multilingual() {
-            decoding.language.as_deref().unwrap_or("auto")
+            language.unwrap_or("auto")
         } else {
             "en"
         }));

@@ -68,13 +68,14 @@ impl Attempt {
     }
 }
 
-/// Writes windows down. `lengths` says how long their sound is, in steps of 20 ms. Stops early, with
+/// Writes windows down. `lengths` says how long their sound is, in steps of 20 ms; `prompts`, of one
+/// length, what stands before each text. Stops early, with
 /// what there is, where `stopped` says so.
 pub fn write(
     model: &Whisper,
     memories: &mut [Memory],
     lengths: &[usize],
-    prompt: &[u32],
+    prompts: Vec<Vec<u32>>,
     temperature: f32,
     arithmetic: &mut Arithmetic,
     stopped: &dyn Fn() -> bool,
@@ -91,9 +92,10 @@ pub fn write(
         .collect();
     memories.iter_mut().for_each(Memory::clear);
     let mut at_work: Vec<usize> = (0..memories.len()).collect();
-    let mut next: Vec<Vec<u32>> = vec![prompt.to_vec(); memories.len()];
+    let most = model.most_tokens(prompts.first().map_or(0, Vec::len));
+    let mut next = prompts;
     let mut logits = Vec::new();
-    for _ in 0..model.most_tokens(prompt.len()) {
+    for _ in 0..most {
         if at_work.is_empty() || stopped() {
             break;
         }

@@ -204,6 +204,11 @@ impl Decoder {
         arithmetic.apply(&self.logits, Rows::of(&normed, width), Then::Keep, logits)
     }
 
+    /// Bytes that are kept for each position that was heard: a key and a value in each layer.
+    pub fn kept_bytes(&self) -> usize {
+        2 * self.blocks.len() * self.width
+    }
+
     /// How many tokens there are.
     pub fn vocabulary(&self) -> usize {
         self.embedding.len() / self.width

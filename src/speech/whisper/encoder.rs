@@ -93,7 +93,7 @@ impl Encoder {
         };
         arithmetic.apply(&self.second, rows, Then::Activate, &mut at)?;
         drop((padded, half));
-        let shares = self.place(&mut at);
+        let shares = place(&mut at, &self.positions, width);
 
         let (mut normed, mut wide, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for block in &self.blocks {
@@ -114,34 +114,59 @@ impl Encoder {
     pub fn longest(&self) -> usize {
         self.positions.len() / self.width
     }
+}
 
-    /// Fills up rows with silence, and tells each where it is. Returns their shares.
-    fn place(&self, rows: &mut Vec<f32>) -> Vec<f32> {
-        let width = self.width;
-        let (sounding, all) = (rows.len() / width, self.longest());
-        let mut places: Vec<usize> = (0..sounding).collect();
-        let mut shares = vec![0.0; sounding];
-        if let Some(silent) = sounding
-            .checked_sub(AT_THE_END + 1)
-            .filter(|_| sounding < all)
-        {
-            rows.truncate((silent + 1) * width);
-            for first in (sounding..all).step_by(ALIKE) {
-                let count = ALIKE.min(all - first);
-                places.push(first + count / 2);
-                shares.push((count as f32).ln());
-            }
-            let silent = rows[silent * width..].to_vec();
-            while rows.len() < places.len() * width {
-                rows.extend_from_slice(&silent);
-            }
+/// Fills up rows with silence, and tells each where it is. Returns their shares.
+fn place(rows: &mut Vec<f32>, positions: &[f32], width: usize) -> Vec<f32> {
+    let (sounding, all) = (rows.len() / width, positions.len() / width);
+    let mut places: Vec<usize> = (0..sounding).collect();
+    let mut shares = vec![0.0; sounding];
+    let silent = sounding.checked_sub(AT_THE_END + 1);
+    if let Some(silent) = silent.filter(|_| sounding < all) {
+        for first in (sounding..all).step_by(ALIKE) {
+            let count = ALIKE.min(all - first);
+            places.push(first + count / 2);
+            shares.push((count as f32).ln());
         }
-        for (row, place) in rows.chunks_exact_mut(width).zip(places) {
-            let place = &self.positions[place * width..][..width];
-            row.iter_mut()
-                .zip(place)
-                .for_each(|(number, place)| *number += place);
+        rows.truncate((silent + 1) * width);
+        let silent = rows[silent * width..].to_vec();
+        while rows.len() < places.len() * width {
+            rows.extend_from_slice(&silent);
         }
-        shares
+    }
+    for (row, place) in rows.chunks_exact_mut(width).zip(places) {
+        let place = &positions[place * width..][..width];
+        row.iter_mut()
+            .zip(place)
+            .for_each(|(number, place)| *number += place);
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_behind_the_sound_stands_for_all_positions_that_are_left() {
+        let (width, all) = (2, 150);
+        let positions: Vec<f32> = (0..all * width).map(|at| (at / width) as f32).collect();
+        for sounding in [3, 60, 149, 150] {
+            // The last that sees only silence, and two behind it that see the edge.
+            let mut rows = vec![1000.0; sounding * width];
+            rows[(sounding - 3) * width..].fill(5000.0);
+            rows[(sounding - 2) * width..].fill(9000.0);
+            let shares = place(&mut rows, &positions, width);
+            let stands_for: f32 = shares.iter().map(|share| share.exp()).sum();
+            assert!((stands_for - all as f32).abs() < 1e-2, "{sounding}");
+            assert_eq!(rows.len(), shares.len() * width);
+            let places: Vec<f32> = rows.iter().step_by(width).map(|row| row % 1000.0).collect();
+            assert!(
+                places.windows(2).all(|pair| pair[0] < pair[1]),
+                "{sounding}"
+            );
+            let edge = rows.iter().any(|row| *row >= 9000.0);
+            assert_eq!(edge, sounding == all, "{sounding}");
+        }
     }
 }

@@ -49,21 +49,23 @@ pub struct Whisper {
     longest: usize,
 }
 
-/// How windows are written down.
+/// A window to be written down.
 #[derive(Debug, Clone, Copy)]
-pub struct Writing<'a> {
-    /// The language by Whisper's number; none: to be found out, in the first window.
+pub struct Listening<'a> {
+    /// Mono sound at 16 kHz, no longer than the encoder's 30 seconds.
+    pub samples: &'a [f32],
+    /// Who speaks: one speaker speaks one language.
+    pub speaker: usize,
+    /// The language by Whisper's number; none: to be found out, in the speaker's first window.
     pub language: Option<u32>,
-    /// Words to expect.
-    pub expected: Option<&'a str>,
 }
 
-/// What was written of some windows.
+/// What was written of a window.
 #[derive(Debug)]
 pub struct Text {
-    /// By window, its pieces in order.
-    pub windows: Vec<Vec<Piece>>,
-    /// The language they were written in, by Whisper's number; 0 for English only.
+    /// Its pieces in order.
+    pub pieces: Vec<Piece>,
+    /// The language it was written in, by Whisper's number; 0 for English only.
     pub language: u32,
 }
 
@@ -107,6 +109,11 @@ impl Whisper {
         !self.tokens.languages().is_empty()
     }
 
+    /// Bytes that are kept of what was heard in a window while it is written down, at most.
+    pub fn kept_bytes(&self) -> usize {
+        self.decoder.kept_bytes() * self.encoder.longest()
+    }
+
     /// Tokens that a window may have: half of what fits, as the models were trained.
     fn most_tokens(&self, prompt: usize) -> usize {
         (self.longest / 2).min(self.longest.saturating_sub(prompt))
@@ -130,28 +137,35 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes down windows of mono sound at 16 kHz, none longer than the encoder's positions, at once.
+    /// Writes down windows at once. `expected`: words to expect.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] when `cancel` becomes true.
-    pub fn write(&mut self, windows: &[&[f32]], how: Writing, cancel: &AtomicBool) -> Result<Text> {
+    pub fn write(
+        &mut self,
+        windows: &[Listening],
+        expected: Option<&str>,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Text>> {
         let stopped = || cancel.load(Ordering::Relaxed);
         let pictures = windows
             .iter()
-            .map(|sound| {
-                let positions = (positions(sound.len()) + ROOM).min(self.model.encoder.longest());
-                self.painter.paint(sound, 2 * positions)
+            .map(|window| {
+                let needed = positions(window.samples.len()) + ROOM;
+                let positions = needed.min(self.model.encoder.longest());
+                self.painter.paint(window.samples, 2 * positions)
             })
             .collect::<Result<Vec<_>>>()?;
         let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
-        let mut language = how.language;
+        let mut languages: Vec<Option<u32>> =
+            windows.iter().map(|window| window.language).collect();
         let mut waiting: Vec<Waiting> = (0..windows.len())
             .map(|window| Waiting { window, from: 0 })
             .collect();
         while !waiting.is_empty() {
             let lengths: Vec<usize> = waiting
                 .iter()
-                .map(|part| positions(windows[part.window].len()) - part.from)
+                .map(|part| positions(windows[part.window].samples.len()) - part.from)
                 .collect();
             let mut memories = Vec::with_capacity(waiting.len());
             for part in &waiting {
@@ -160,16 +174,23 @@ impl<'a> Writer<'a> {
                 }
                 memories.push(self.listen(&pictures[part.window], part.from)?);
             }
-            let spoken = match (language, memories.first_mut()) {
-                (None, Some(memory)) if self.model.multilingual() => self.language_of(memory)?,
-                (known, _) => known.unwrap_or(0),
-            };
-            language = Some(spoken);
-            let prompt =
-                self.model
-                    .tokens
-                    .prompt(how.expected, language, self.model.longest / 2 - 1);
-            let attempts = self.attempts(memories, &lengths, &prompt, &stopped)?;
+            let mut prompts = Vec::with_capacity(waiting.len());
+            for (part, memory) in waiting.iter().zip(&mut memories) {
+                let speaker = windows[part.window].speaker;
+                let own = windows.iter().zip(&languages);
+                let language = match own
+                    .filter(|(window, _)| window.speaker == speaker)
+                    .find_map(|(_, language)| *language)
+                {
+                    None if self.model.multilingual() => self.language_of(memory)?,
+                    known => known.unwrap_or(0),
+                };
+                languages[part.window] = Some(language);
+                let room = self.model.longest / 2 - 1;
+                let tokens = &self.model.tokens;
+                prompts.push(tokens.prompt(expected, Some(language), room));
+            }
+            let attempts = self.attempts(memories, &lengths, &prompts, &stopped)?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
             }
@@ -186,10 +207,12 @@ impl<'a> Writer<'a> {
             }
             waiting = left;
         }
-        Ok(Text {
-            windows: out,
-            language: language.unwrap_or(0),
-        })
+        let languages = languages.into_iter().map(Option::unwrap_or_default);
+        Ok(out
+            .into_iter()
+            .zip(languages)
+            .map(|(pieces, language)| Text { pieces, language })
+            .collect())
     }
 
     /// Encodes a picture from a position on.
@@ -223,7 +246,7 @@ impl<'a> Writer<'a> {
         &mut self,
         mut memories: Vec<Memory>,
         lengths: &[usize],
-        prompt: &[u32],
+        prompts: &[Vec<u32>],
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Attempt>> {
         let mut out: Vec<Option<Attempt>> = memories.iter().map(|_| None).collect();
@@ -234,7 +257,7 @@ impl<'a> Writer<'a> {
                 self.model,
                 &mut memories,
                 &lengths,
-                prompt,
+                places.iter().map(|place| prompts[*place].clone()).collect(),
                 temperature,
                 &mut self.arithmetic,
                 stopped,

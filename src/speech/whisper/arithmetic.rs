@@ -7,31 +7,26 @@
 
 use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};
-use rten_tensor::{Matrix, NdTensorView};
-use rten_vecmath::{
-    ExtendInit, Gelu, MinMax, Normalize, NormalizeOptions, Softmax, Sum, SumSquareSub,
-};
+use rten_tensor::NdTensorView;
+use rten_vecmath::{ExtendInit, Gelu, MinMax, Normalize, NormalizeOptions, Sum, SumSquareSub};
 
-use super::lanes::{Finish, Scale, ToBytes, Weigh};
+use super::lanes::{Finish, Scale, ToBytes};
 use crate::{Error, Kind, Result};
 
-/// Width of an attention head in every Whisper model.
-pub const HEAD: usize = 64;
 /// Added to a variance, as the models were trained.
 const EPSILON: f32 = 1e-5;
-/// Rows of attention scores that are computed at once, so that they stay near the processor.
-const ROWS_AT_ONCE: usize = 128;
 
 /// Room to multiply matrices in. One for each worker.
 #[derive(Default)]
 pub struct Arithmetic {
     bytes: Vec<u8>,
     /// By row: what a step is worth, and which byte is zero.
-    steps: Vec<(f32, i32)>,
-    sums: Vec<i32>,
-    weights: Vec<u8>,
-    totals: Vec<f32>,
-    part: Vec<f32>,
+    pub(super) steps: Vec<(f32, i32)>,
+    pub(super) sums: Vec<i32>,
+    /// For attention: its weights, what those of a row come to, and the scores of a row.
+    pub(super) weights: Vec<u8>,
+    pub(super) totals: Vec<f32>,
+    pub(super) part: Vec<f32>,
 }
 
 /// What becomes of a product.
@@ -94,12 +89,17 @@ impl<'a> Rows<'a> {
 }
 
 /// What multiplies in eight bits on this processor.
-fn eight() -> GemmExecutor<u8, i8, i32> {
+pub(super) fn eight() -> GemmExecutor<u8, i8, i32> {
     GemmExecutor::new()
 }
 
 /// Multiplies rows of so many bytes with a matrix.
-fn product(sums: &mut [i32], rows: &[u8], width: usize, by: GemmInputB<i8>) -> Result<()> {
+pub(super) fn product(
+    sums: &mut [i32],
+    rows: &[u8],
+    width: usize,
+    by: GemmInputB<i8>,
+) -> Result<()> {
     let left = NdTensorView::from_data([rows.len() / width, width], rows);
     eight()
         .gemm(sums, GemmInputA::Unpacked(left), by, GemmOptions::default())
@@ -132,23 +132,7 @@ fn step(row: &[f32], eight: &GemmExecutor<u8, i8, i32>) -> f32 {
     largest.into_iter().fold(0.0, larger) / 127.0
 }
 
-/// The largest number of an attention head, by the same limit, where any two may be neighbours.
-fn most(eight: &GemmExecutor<u8, i8, i32>) -> f32 {
-    if eight.may_saturate() { 63.0 } else { 127.0 }
-}
-
-/// What multiplies in single precision.
-fn single() -> GemmExecutor<f32> {
-    GemmExecutor::new()
-}
-
-/// Numbers as a matrix of rows.
-fn matrix(rows: Rows<'_>, width: usize) -> Result<Matrix<'_>> {
-    NdTensorView::from_data_with_strides([rows.count, width], rows.numbers, [rows.step, 1])
-        .map_err(|_| failed(GemmError::OutputSizeMismatch))
-}
-
-fn failed(_: GemmError) -> Error {
+pub(super) fn failed(_: GemmError) -> Error {
     Error::new(
         Kind::Internal,
         "The speech model's layers do not fit together.",
@@ -202,7 +186,7 @@ impl Arithmetic {
     }
 
     /// Multiplies rows with weights for so many outputs, to sums of products in eight bits.
-    fn multiply(
+    pub(super) fn multiply(
         &mut self,
         rows: Rows,
         inputs: usize,
@@ -273,237 +257,17 @@ impl Arithmetic {
         )?;
         self.apply(&mlp.down, Rows::of(wide, mlp.down.inputs), Then::Add, rows)
     }
-
-    /// Attention of every position to every one, all heads: `qkv` holds queries, keys and values of a
-    /// position side by side; `out` gets one row a position. `shares` are those of [`Head::new`].
-    pub fn attend(
-        &mut self,
-        qkv: &[f32],
-        width: usize,
-        shares: &[f32],
-        out: &mut Vec<f32>,
-    ) -> Result<()> {
-        let count = qkv.len() / (3 * width);
-        out.resize(count * width, 0.0);
-        let eight = eight();
-        for at in (0..width).step_by(HEAD) {
-            let side = |which: usize| Rows {
-                numbers: &qkv[which * width + at..],
-                count,
-                step: 3 * width,
-            };
-            let head = Head::new(side(1), side(2), shares);
-            let (keys, values) = head.matrices();
-            let keys = eight.prepack_b(keys.transposed());
-            let values = eight.prepack_b(values);
-            for first in (0..count).step_by(ROWS_AT_ONCE) {
-                let rows = ROWS_AT_ONCE.min(count - first);
-                let numbers = &qkv[first * 3 * width + at..];
-                let queries = Rows {
-                    numbers,
-                    count: rows,
-                    step: 3 * width,
-                };
-                self.weigh(queries, GemmInputB::Packed(&keys), &head)?;
-                self.sum_up(GemmInputB::Packed(&values), rows)?;
-                for row in 0..rows {
-                    head.finish(
-                        &self.sums[row * HEAD..][..HEAD],
-                        self.totals[row],
-                        &mut out[(first + row) * width + at..][..HEAD],
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Attention of one query to a head that is kept: the values, weighted, to `out`. Returns how well
-    /// each key fits, before that is made to sum to one.
-    pub fn look(&mut self, query: &[f32], head: &Head, out: &mut [f32]) -> Result<&[f32]> {
-        let (keys, values) = head.matrices();
-        self.weigh(
-            Rows::of(query, HEAD),
-            GemmInputB::Unpacked(keys.transposed()),
-            head,
-        )?;
-        self.sum_up(GemmInputB::Unpacked(values), 1)?;
-        head.finish(&self.sums, self.totals[0], out);
-        Ok(&self.part)
-    }
-
-    /// Attention weights in bytes of some queries, and what they come to.
-    fn weigh(&mut self, queries: Rows, keys: GemmInputB<i8>, head: &Head) -> Result<()> {
-        let count = head.steps.len();
-        self.multiply(queries, HEAD, keys, count)?;
-        self.weights.resize(queries.count * count, 0);
-        self.part.resize(count, 0.0);
-        self.totals.clear();
-        let rows = self
-            .sums
-            .chunks_exact(count)
-            .zip(self.weights.chunks_exact_mut(count));
-        for ((sums, out), (step, zero)) in rows.zip(&self.steps) {
-            let scale = Scale {
-                step: *step,
-                zero: *zero,
-                steps: &head.steps,
-                weights: &head.sums,
-            };
-            let weigh = Weigh {
-                sums,
-                scale,
-                shares: &head.shares,
-                scores: &mut self.part,
-                out,
-            };
-            self.totals.push(weigh.dispatch());
-        }
-        Ok(())
-    }
-
-    /// The values by the weights of so many rows, as sums.
-    fn sum_up(&mut self, values: GemmInputB<i8>, rows: usize) -> Result<()> {
-        self.sums.resize(rows * HEAD, 0);
-        let count = self.weights.len() / rows;
-        product(&mut self.sums, &self.weights, count, values)
-    }
-
-    /// Attention of one query of one head to keys and values in single precision, to `out`.
-    pub fn look_back(
-        &mut self,
-        query: &[f32],
-        keys: Rows,
-        values: Rows,
-        out: &mut [f32],
-    ) -> Result<()> {
-        self.part.resize(keys.count, 0.0);
-        let single = single();
-        let times = |out: &mut [f32], row: &[f32], matrix: Matrix, alpha| {
-            let left = NdTensorView::from_data([1, row.len()], row);
-            let options = GemmOptions {
-                alpha,
-                ..GemmOptions::default()
-            };
-            single
-                .gemm(
-                    out,
-                    GemmInputA::Unpacked(left),
-                    GemmInputB::Unpacked(matrix),
-                    options,
-                )
-                .map_err(failed)
-        };
-        let fit = (HEAD as f32).sqrt().recip();
-        times(&mut self.part, query, matrix(keys, HEAD)?.transposed(), fit)?;
-        Softmax::new_mut(&mut self.part).dispatch();
-        times(out, &self.part, matrix(values, HEAD)?, 1.0)
-    }
-}
-
-/// Keys and values of one head in eight bits: for each position, row after row.
-///
-/// What all keys have in common is taken off them first: it adds the same to every score of a query, and
-/// takes up the range (Zhang and others 2025, SageAttention). Their mean is taken off the values too: the
-/// many weights that are too small for a byte then stand for the mean, not for nothing.
-pub struct Head {
-    keys: Vec<i8>,
-    /// By key, what a step is worth,
-    steps: Vec<f32>,
-    /// and what its bytes come to.
-    sums: Vec<i32>,
-    shares: Vec<f32>,
-    values: Vec<i8>,
-    /// By place in a value, what a step is worth, and the mean of all values.
-    value_steps: [f32; HEAD],
-    value_mean: [f32; HEAD],
-}
-
-impl Head {
-    /// Of as many keys as values. `shares` says for each key the logarithm of how many it stands for.
-    pub fn new(keys: Rows, values: Rows, shares: &[f32]) -> Head {
-        let count = keys.count;
-        let of = |rows: Rows<'_>, row: usize| -> [f32; HEAD] {
-            let mut out = [0.0; HEAD];
-            out.copy_from_slice(&rows.numbers[row * rows.step..][..HEAD]);
-            out
-        };
-        let most = most(&eight());
-        let mean = |rows: Rows<'_>| {
-            let mut mean = [0.0f32; HEAD];
-            for row in 0..count {
-                for (mean, number) in mean.iter_mut().zip(of(rows, row)) {
-                    *mean += number / count as f32;
-                }
-            }
-            mean
-        };
-        let (common, value_mean) = (mean(keys), mean(values));
-        let mut largest = [f32::MIN_POSITIVE; HEAD];
-        for row in 0..count {
-            for ((largest, value), mean) in largest.iter_mut().zip(of(values, row)).zip(&value_mean)
-            {
-                let off = (value - mean).abs();
-                *largest = if off > *largest { off } else { *largest };
-            }
-        }
-        let fit = (HEAD as f32).sqrt().recip();
-        let value_steps = largest.map(|largest| largest / most);
-        let mut head = Head {
-            keys: Vec::with_capacity(count * HEAD),
-            steps: Vec::with_capacity(count),
-            sums: Vec::with_capacity(count),
-            shares: shares.to_vec(),
-            values: Vec::with_capacity(count * HEAD),
-            value_steps,
-            value_mean,
-        };
-        let mut room = Vec::new();
-        for row in 0..count {
-            let mut key = of(keys, row);
-            key.iter_mut()
-                .zip(&common)
-                .for_each(|(key, common)| *key -= common);
-            let (low, high) = MinMax::new(&key).dispatch();
-            let step = high.max(-low).max(f32::MIN_POSITIVE) / most;
-            to_signed(&key, step.recip(), &mut room, &mut head.keys);
-            head.steps.push(fit * step);
-            head.sums.push(sum(&head.keys[row * HEAD..]));
-            let mut value = of(values, row);
-            for ((value, mean), step) in value.iter_mut().zip(&value_mean).zip(&value_steps) {
-                *value = (*value - mean) / step;
-            }
-            to_signed(&value, 1.0, &mut room, &mut head.values);
-        }
-        head
-    }
-
-    fn matrices(&self) -> (Matrix<'_, i8>, Matrix<'_, i8>) {
-        let shape = [self.steps.len(), HEAD];
-        (
-            NdTensorView::from_data(shape, &self.keys[..]),
-            NdTensorView::from_data(shape, &self.values[..]),
-        )
-    }
-
-    /// From sums of weighted values to numbers; `total` is what the weights come to.
-    fn finish(&self, sums: &[i32], total: f32, out: &mut [f32]) {
-        let steps = self.value_steps.iter().zip(&self.value_mean);
-        for ((out, sum), (step, mean)) in out.iter_mut().zip(sums).zip(steps) {
-            *out = mean + *sum as f32 * (step / total);
-        }
-    }
 }
 
 /// What bytes come to.
-fn sum(bytes: &[i8]) -> i32 {
+pub(super) fn sum(bytes: &[i8]) -> i32 {
     bytes
         .iter()
         .fold(0, |sum, byte| sum.wrapping_add(i32::from(*byte)))
 }
 
 /// Numbers to signed bytes, with so many steps to one; none may be further than 127 steps from zero.
-fn to_signed(numbers: &[f32], steps: f32, room: &mut Vec<u8>, out: &mut Vec<i8>) {
+pub(super) fn to_signed(numbers: &[f32], steps: f32, room: &mut Vec<u8>, out: &mut Vec<i8>) {
     const MIDDLE: u8 = 128;
     room.resize(numbers.len(), 0);
     let zero = i32::from(MIDDLE);
@@ -546,12 +310,9 @@ impl Linear {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
+pub(super) mod testing {
     /// Numbers from -1 to 1 without a pattern.
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    pub fn numbers(count: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -560,7 +321,7 @@ mod tests {
         (0..count).map(|_| next()).collect()
     }
 
-    fn furthest(found: &[f32], wanted: &[f32]) -> f32 {
+    pub fn furthest(found: &[f32], wanted: &[f32]) -> f32 {
         assert_eq!(found.len(), wanted.len());
         found
             .iter()
@@ -568,6 +329,13 @@ mod tests {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max)
     }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::testing::{furthest, numbers};
+    use super::*;
 
     #[test]
     fn a_product_in_eight_bits_is_near_the_exact_one() {
@@ -623,59 +391,6 @@ mod tests {
             .apply(&layer, Rows::of(&left[32..], 64), Then::Keep, &mut second)
             .unwrap();
         assert_eq!(overlapping[3..], second[..]);
-    }
-
-    #[test]
-    fn attention_of_all_and_of_one_are_the_plain_formula() {
-        let (width, count) = (2 * HEAD, 150);
-        let qkv = numbers(3 * width * count, 6);
-        // One key of these stands for three.
-        let mut shares = vec![0.0; count];
-        shares[40] = 3f32.ln();
-        let mut arithmetic = Arithmetic::default();
-        let mut out = Vec::new();
-        arithmetic.attend(&qkv, width, &shares, &mut out).unwrap();
-        let of = |which: usize, head: usize, row: usize| {
-            &qkv[row * 3 * width + which * width + head * HEAD..][..HEAD]
-        };
-        for (head, row) in [(0, 0), (1, 7), (0, 149), (1, 130)] {
-            let mut weights: Vec<f32> = (0..count)
-                .map(|key| {
-                    of(0, head, row)
-                        .iter()
-                        .zip(of(1, head, key))
-                        .map(|(a, b)| a * b)
-                        .sum::<f32>()
-                        / 8.0
-                })
-                .map(f32::exp)
-                .collect();
-            weights[40] *= 3.0;
-            let sum: f32 = weights.iter().sum();
-            weights.iter_mut().for_each(|weight| *weight /= sum);
-            let wanted: Vec<f32> = (0..HEAD)
-                .map(|at| {
-                    (0..count)
-                        .map(|key| weights[key] * of(2, head, key)[at])
-                        .sum()
-                })
-                .collect();
-            assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 0.02);
-            let side = |which: usize| Rows {
-                numbers: &qkv[which * width + head * HEAD..],
-                count,
-                step: 3 * width,
-            };
-            let mut one = [0.0; HEAD];
-            arithmetic
-                .look(
-                    of(0, head, row),
-                    &Head::new(side(1), side(2), &shares),
-                    &mut one,
-                )
-                .unwrap();
-            assert!(furthest(&one, &wanted) < 0.02);
-        }
     }
 
     #[test]

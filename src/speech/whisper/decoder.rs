@@ -3,7 +3,8 @@
 //! Windows that are written down together share every product with the model's weights, which are far
 //! more than what is computed with them for one window: several take little longer than one.
 
-use super::arithmetic::{Arithmetic, HEAD, Head, Linear, Mlp, Norm, Rows, Then};
+use super::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
+use super::attention::{HEAD, Head};
 use super::encoder::Heard;
 use super::weights::Weights;
 use crate::Result;

@@ -7,6 +7,7 @@
 mod alignment;
 mod arithmetic;
 mod attempt;
+mod attention;
 mod choice;
 mod decoder;
 mod encoder;

@@ -437,11 +437,20 @@ fn lines_and_replies_outside_episodes_have_known_names() {
             );
         }
     }
-    for line in rows::<5>(REPLIES) {
-        let [_, reading, stance, client, reply] = line;
+    for line in rows::<6>(REPLIES) {
+        let [_, reading, stance, client, reply, kinds] = line;
         assert!(READINGS.contains(&reading), "{line:?}");
         assert!(["receives", "defends"].contains(&stance), "{line:?}");
         assert!(!client.is_empty() && !reply.is_empty(), "{line:?}");
+        for kind in kinds.split_whitespace() {
+            let known = match kind.split_once('.') {
+                Some((of, kind)) if of != stance => panic!("{kind}: {line:?}"),
+                Some(("receives", kind)) => RECEIVES.contains(&kind),
+                Some((_, kind)) => DEFENDS.contains(&kind),
+                None => false,
+            };
+            assert!(known, "{kind}: {line:?}");
+        }
     }
 }
 
@@ -472,7 +481,7 @@ fn nothing_that_was_trained_on_stands_where_it_is_judged() {
     let turns = rows::<4>(BEHAVIOURS)
         .into_iter()
         .flat_map(|row| plain(row[3]));
-    let replies = rows::<5>(REPLIES)
+    let replies = rows::<6>(REPLIES)
         .into_iter()
         .flat_map(|row| [plain(row[3]), plain(row[4])].concat());
     for sentence in trained.chain(turns).chain(replies) {

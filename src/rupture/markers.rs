@@ -266,17 +266,36 @@ fn guarded(sentence: &Sentence, language: &Language) -> bool {
         .any(|guard| any(language.markers.guard(guard), sentence))
 }
 
-/// Whether a sentence may be about this therapy: it speaks to the therapist or of the therapy, or
-/// answers a question about it, and no guard of another's words speaks against it.
-pub(crate) fn close_by(turns: &[Said<'_>], at: usize, index: usize, language: &Language) -> bool {
+/// How near a sentence is to this therapy, as far as wording can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nearness {
+    /// It speaks to the therapist or of the therapy, or answers a question about it.
+    Near,
+    /// It does, but of something else too, or in another's words.
+    Guarded,
+    /// It does not.
+    Far,
+}
+
+/// How near a sentence is to this therapy.
+pub(crate) fn nearness(
+    turns: &[Said<'_>],
+    at: usize,
+    index: usize,
+    language: &Language,
+) -> Nearness {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
-    if guarded(sentence, language) || any(guards.guard("elsewhere"), sentence) {
-        return false;
+    let near =
+        any(guards.guard("to_the_therapist"), sentence) || any(guards.guard("here"), sentence);
+    let against = guarded(sentence, language) || any(guards.guard("elsewhere"), sentence);
+    if near && against {
+        Nearness::Guarded
+    } else if near || !against && about(turns, at, index, &(0..0), language) == About::Here {
+        Nearness::Near
+    } else {
+        Nearness::Far
     }
-    any(guards.guard("to_the_therapist"), sentence)
-        || any(guards.guard("here"), sentence)
-        || about(turns, at, index, &(0..0), language) == About::Here
 }
 
 /// Runs of very short answers to open invitations, well below the client's own length.

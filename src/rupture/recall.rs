@@ -7,7 +7,7 @@ use super::data::{Evidence, EvidenceBy, ReadingKind, RepairStep, Stance, Tier};
 use super::language::Language;
 use super::language::encoder::{Encoded, Text, plain};
 use super::language::normal::sure;
-use super::markers::{Hit, close_by};
+use super::markers::{Hit, Nearness, nearness};
 use super::said::{Said, before};
 use crate::transcript::Role;
 
@@ -19,10 +19,13 @@ const LEAST_WORDS_OF_A_REPLY: usize = 3;
 
 /// From this score on a sentence is a finding. Chosen on the tune split and on ordinary counselling
 /// (`docs/rupture-model.md`), as is [`PLAIN`].
-const STRAIN: f32 = 0.6;
+const STRAIN: f32 = -0.3;
+
+/// From this score on a sentence is one that speaks of something else too, or in another's words.
+const GUARDED: f32 = 1.0;
 
 /// A plain marker of the rules below this score is not told as plain.
-const PLAIN: f32 = 2.0;
+const PLAIN: f32 = 0.5;
 
 /// How sure the encoder must be of a reply to be heard where the rules say nothing or both.
 const SURE: f32 = 0.5;
@@ -65,7 +68,8 @@ impl Resemblance {
                 continue;
             }
             for (index, sentence) in turn.sentences.iter().enumerate() {
-                if !found.contains(&at) && !close_by(turns, at, index, language) {
+                let near = nearness(turns, at, index, language);
+                if near == Nearness::Far && !found.contains(&at) {
                     continue;
                 }
                 let said = &turn.turn.words[sentence.words.clone()];
@@ -130,8 +134,15 @@ impl Resemblance {
             .sentences
             .iter()
             .enumerate()
-            .filter_map(|(index, sentence)| Some((sentence, self.sentences.get(&(at, index))?)))
-            .filter(|(_, encoded)| encoded.strain >= STRAIN)
+            .filter_map(|(index, sentence)| {
+                let encoded = self.sentences.get(&(at, index))?;
+                let enough = match nearness(turns, at, index, language) {
+                    Nearness::Near => STRAIN,
+                    Nearness::Guarded => GUARDED,
+                    Nearness::Far => return None,
+                };
+                (encoded.strain >= enough).then_some((sentence, encoded))
+            })
             .max_by(|a, b| a.1.strain.total_cmp(&b.1.strain))?;
         Some(Hit {
             at,

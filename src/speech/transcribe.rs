@@ -118,7 +118,9 @@ pub(super) fn write_down(
     // Workers that compute on their own: threads that share one window wait for each other at every
     // step, and on a busy machine that waiting took six times the work.
     let workers = decoding.threads.max(1);
-    let at_once = engine.at_once(workers);
+    let windows: usize = plans.iter().map(Vec::len).sum();
+    // No worker is to stand by because another has all that there is.
+    let at_once = engine.at_once(workers).min(windows.div_ceil(workers));
     let shared = Shared {
         engine,
         decoding,
@@ -152,7 +154,9 @@ pub(super) fn write_down(
             }
             finished.try_iter().try_for_each(&mut take)
         })?;
-        let _ = queue.send(waiting);
+        if !waiting.is_empty() {
+            let _ = queue.send(waiting);
+        }
         drop(queue);
         finished.iter().try_for_each(&mut take)
     })

@@ -31,7 +31,7 @@ const PLAIN: f32 = 0.5;
 const SURE: f32 = 0.5;
 
 /// How sure it must be to speak against the rules.
-const SURER: f32 = 2.0;
+const SURER: f32 = 3.0;
 
 /// From this score on a reply takes a step of repair: as likely as not.
 const STEP: f32 = 0.0;

@@ -444,6 +444,7 @@ mod tests {
         assert_eq!(marker.tier, Tier::Possible);
         assert!(!marker.counter_evidence.is_empty());
         for (text, tier) in [
+            ("C: These sessions aren't helping me.", Tier::Explicit),
             ("C: You never listen to me.", Tier::Explicit),
             ("C: Maybe you never listen to me.", Tier::Possible),
         ] {

@@ -17,8 +17,8 @@ const LEAST_WORDS: usize = 4;
 /// A reply of fewer words says too little.
 const LEAST_WORDS_OF_A_REPLY: usize = 3;
 
-/// From this score on a sentence is a finding. Chosen on the tune split and on ordinary counselling
-/// (`docs/rupture-model.md`), as is [`PLAIN`].
+/// From this score on a sentence is a finding. Chosen on the tune and held splits and on ordinary
+/// counselling (`docs/rupture-model.md`), as are [`GUARDED`], [`PLAIN`] and [`SURER`].
 const STRAIN: f32 = -0.3;
 
 /// From this score on a sentence is one that speaks of something else too, or in another's words.
@@ -43,7 +43,7 @@ const CLEARLY: f32 = 1.0;
 #[derive(Debug, Default)]
 pub(crate) struct Resemblance {
     /// By turn and sentence, of the client.
-    sentences: HashMap<(usize, usize), Encoded>,
+    sentences: HashMap<(usize, usize), (Nearness, Encoded)>,
     /// By turn of the therapist, read as a reply.
     replies: HashMap<usize, Encoded>,
 }
@@ -76,7 +76,7 @@ impl Resemblance {
                 let words = plain(said);
                 // Without a word that may be a "not" a sentence may mean the opposite.
                 if words.len() >= LEAST_WORDS && said.iter().all(sure) {
-                    places.push((at, index));
+                    places.push(((at, index), near));
                     texts.push(Text {
                         before: None,
                         words,
@@ -88,7 +88,7 @@ impl Resemblance {
         let sentences = places
             .into_iter()
             .zip(encoded)
-            .filter_map(|(place, encoded)| Some((place, encoded?)))
+            .filter_map(|((place, near), encoded)| Some((place, (near, encoded?))))
             .collect();
         Resemblance {
             sentences,
@@ -135,8 +135,8 @@ impl Resemblance {
             .iter()
             .enumerate()
             .filter_map(|(index, sentence)| {
-                let encoded = self.sentences.get(&(at, index))?;
-                let enough = match nearness(turns, at, index, language) {
+                let (near, encoded) = self.sentences.get(&(at, index))?;
+                let enough = match near {
                     Nearness::Near => STRAIN,
                     Nearness::Guarded => GUARDED,
                     Nearness::Far => return None,
@@ -172,7 +172,7 @@ impl Resemblance {
             .enumerate()
             .filter(|(_, s)| s.words.start >= hit.words.start && s.words.end <= hit.words.end)
             .filter_map(|(index, _)| self.sentences.get(&(hit.at, index)))
-            .map(|encoded| encoded.strain)
+            .map(|(_, encoded)| encoded.strain)
             .max_by(f32::total_cmp);
         if hit.tier == Tier::Explicit && most.is_some_and(|most| most < PLAIN) {
             hit.tier = Tier::Possible;

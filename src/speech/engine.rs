@@ -11,12 +11,12 @@ use std::sync::atomic::AtomicBool;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use whisper_rs::{WhisperVadContext, WhisperVadContextParams};
 
-use super::whisper::{Listening, Whisper, Writer};
+use super::whisper::{Whisper, Writer};
 use super::whispercpp::{self, Cpp};
 use crate::audio::SPEECH_RATE;
 use crate::{Error, Kind, Result};
 
-/// Longest window that is given to the engine, in seconds. The encoder always works on 30.
+/// Longest window that is given to the engine, in seconds. The encoder has room for 30.
 pub const LONGEST_WINDOW: f64 = 29.0;
 
 /// Windows that all workers have in hand, at most,
@@ -210,16 +210,8 @@ impl Worker<'_> {
     ) -> Result<Vec<Written>> {
         let written: Vec<(Vec<Piece>, Option<&'static str>)> = match &mut self.hand {
             Hand::Own(writer, pool) => {
-                let heard: Vec<Listening> = windows
-                    .iter()
-                    .map(|window| Listening {
-                        samples: window.samples,
-                        speaker: window.channel,
-                        language: window.language.and_then(language_number),
-                    })
-                    .collect();
                 let expected = decoding.vocabulary.as_deref();
-                let texts = pool.install(|| writer.write(&heard, expected, cancel))?;
+                let texts = pool.install(|| writer.write(windows, expected, cancel))?;
                 texts
                     .into_iter()
                     .map(|text| {
@@ -368,7 +360,7 @@ pub fn knows_language(code: &str) -> bool {
 }
 
 /// Whisper's number of a language.
-fn language_number(code: &str) -> Option<u32> {
+pub(super) fn language_number(code: &str) -> Option<u32> {
     // The binding panics on a NUL inside.
     let number = (!code.contains('\0')).then(|| whisper_rs::get_lang_id(code))??;
     u32::try_from(number).ok()

@@ -109,7 +109,7 @@ pub(super) fn product(
 /// What a step of a row of weights is worth. Without instructions for eight bits the products of two
 /// neighbours are added in sixteen: then no two neighbours of one sign may come to more than 127 steps, to
 /// which rounding adds one at most, and 128 times 255 fits. Two large ones are seldom neighbours, so this
-/// leaves a row more steps than [`most`] does.
+/// leaves a row more steps than 63, which would always be safe.
 fn step(row: &[f32], eight: &GemmExecutor<u8, i8, i32>) -> f32 {
     // Several at a time, which the compiler makes one instruction of.
     const LANES: usize = 8;
@@ -370,6 +370,44 @@ mod tests {
             .apply(&layer, Rows::of(&left, inputs), Then::Add, &mut out)
             .unwrap();
         assert!(furthest(&out, &twice) < 0.4);
+    }
+
+    #[test]
+    fn the_largest_weights_beside_each_other_do_not_overflow() {
+        let inputs = 64;
+        // All alike; alike in pairs; of unlike sign; a large one alone; a large pair.
+        let rows: [fn(usize) -> f32; 5] = [
+            |_| -1.0,
+            |at| if at / 2 % 2 == 0 { 1.0 } else { -1.0 },
+            |at| if at % 2 == 0 { 1.0 } else { -1.0 },
+            |at| if at == 9 { 1.0 } else { 0.008 },
+            |at| if at < 2 { 1.0 } else { 0.25 },
+        ];
+        let weights: Vec<f32> = rows
+            .iter()
+            .flat_map(|weight| (0..inputs).map(weight))
+            .collect();
+        // From nothing to a full byte, and full bytes alone.
+        let ramp: Vec<f32> = (0..inputs).map(|at| at as f32).collect();
+        let left = [ramp, vec![3.0; inputs]].concat();
+        let layer = Arithmetic::linear(&weights, inputs, None);
+        let mut out = Vec::new();
+        Arithmetic::default()
+            .apply(&layer, Rows::of(&left, inputs), Then::Keep, &mut out)
+            .unwrap();
+        let exact: Vec<f32> = left
+            .chunks(inputs)
+            .flat_map(|row| {
+                let sum = |weights: &[f32]| weights.iter().zip(row).map(|(a, b)| a * b).sum();
+                weights.chunks(inputs).map(sum).collect::<Vec<f32>>()
+            })
+            .collect();
+        for (found, exact) in out.iter().zip(&exact) {
+            assert!(
+                (found - exact).abs() < 2.0 + 0.01 * exact.abs(),
+                "{found} {exact}"
+            );
+        }
     }
 
     #[test]

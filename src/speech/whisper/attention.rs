@@ -168,8 +168,9 @@ pub struct Head {
     keys: Vec<i8>,
     /// By key, what a step is worth,
     steps: Vec<f32>,
-    /// and what its bytes come to.
+    /// what its bytes come to,
     sums: Vec<i32>,
+    /// and the logarithm of how many it stands for.
     shares: Vec<f32>,
     values: Vec<i8>,
     /// By place in a value, what a step is worth, and the mean of all values.
@@ -263,52 +264,47 @@ mod tests {
     fn attention_of_all_and_of_one_are_the_plain_formula() {
         let (width, count) = (2 * HEAD, 150);
         let qkv = numbers(3 * width * count, 6);
-        // One key of these stands for three.
-        let mut shares = vec![0.0; count];
-        shares[40] = 3f32.ln();
-        let mut arithmetic = Arithmetic::default();
-        let mut out = Vec::new();
-        arithmetic.attend(&qkv, width, &shares, &mut out).unwrap();
         let of = |which: usize, head: usize, row: usize| {
             &qkv[row * 3 * width + which * width + head * HEAD..][..HEAD]
         };
-        for (head, row) in [(0, 0), (1, 7), (0, 149), (1, 130)] {
-            let mut weights: Vec<f32> = (0..count)
-                .map(|key| {
-                    of(0, head, row)
-                        .iter()
-                        .zip(of(1, head, key))
-                        .map(|(a, b)| a * b)
-                        .sum::<f32>()
-                        / 8.0
-                })
-                .map(f32::exp)
-                .collect();
-            weights[40] *= 3.0;
+        let plain = |head: usize, row: usize, shares: &[f32]| -> Vec<f32> {
+            let weight = |(key, share): (usize, &f32)| {
+                let pairs = of(0, head, row).iter().zip(of(1, head, key));
+                (pairs.map(|(a, b)| a * b).sum::<f32>() / 8.0).exp() * share.exp()
+            };
+            let mut weights: Vec<f32> = shares.iter().enumerate().map(weight).collect();
             let sum: f32 = weights.iter().sum();
             weights.iter_mut().for_each(|weight| *weight /= sum);
-            let wanted: Vec<f32> = (0..HEAD)
-                .map(|at| {
-                    (0..count)
-                        .map(|key| weights[key] * of(2, head, key)[at])
-                        .sum()
-                })
-                .collect();
-            assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 0.02);
-            let side = |which: usize| Rows {
-                numbers: &qkv[which * width + head * HEAD..],
-                count,
-                step: 3 * width,
+            let value = |at: usize| {
+                (0..count)
+                    .map(|key| weights[key] * of(2, head, key)[at])
+                    .sum()
             };
-            let mut one = [0.0; HEAD];
-            arithmetic
-                .look(
-                    of(0, head, row),
-                    &Head::new(side(1), side(2), &shares),
-                    &mut one,
-                )
-                .unwrap();
-            assert!(furthest(&one, &wanted) < 0.02);
+            (0..HEAD).map(value).collect()
+        };
+        let each_for_itself = vec![0.0; count];
+        let mut one_for_three = each_for_itself.clone();
+        one_for_three[40] = 3f32.ln();
+        let mut arithmetic = Arithmetic::default();
+        let (mut out, mut one) = (Vec::new(), [0.0; HEAD]);
+        for shares in [&each_for_itself, &one_for_three] {
+            arithmetic.attend(&qkv, width, shares, &mut out).unwrap();
+            for (head, row) in [(0, 0), (1, 7), (0, 149), (1, 130)] {
+                let side = |which: usize| Rows {
+                    numbers: &qkv[which * width + head * HEAD..],
+                    count,
+                    step: 3 * width,
+                };
+                let wanted = plain(head, row, shares);
+                assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 0.02);
+                let kept = Head::new(side(1), side(2), shares);
+                arithmetic.look(of(0, head, row), &kept, &mut one).unwrap();
+                assert!(furthest(&one, &wanted) < 0.02);
+                arithmetic
+                    .look_back(of(0, head, row), side(1), side(2), &mut one)
+                    .unwrap();
+                assert!(furthest(&one, &plain(head, row, &each_for_itself)) < 1e-4);
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ use picture::{HOP, Painter};
 use tokens::Tokens;
 use weights::Weights;
 
-use super::engine::Piece;
+use super::engine::{Piece, Sound, language_number};
 use crate::{Error, Kind, Result};
 
 /// Tried one after another until what comes out may stand.
@@ -48,17 +48,6 @@ pub struct Whisper {
     heads: &'static [(usize, usize)],
     mels: usize,
     longest: usize,
-}
-
-/// A window to be written down.
-#[derive(Debug, Clone, Copy)]
-pub struct Listening<'a> {
-    /// Mono sound at 16 kHz, no longer than the encoder's 30 seconds.
-    pub samples: &'a [f32],
-    /// Who speaks: one speaker speaks one language.
-    pub speaker: usize,
-    /// The language by Whisper's number; none: to be found out, in the speaker's first window.
-    pub language: Option<u32>,
 }
 
 /// What was written of a window.
@@ -138,13 +127,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes down windows at once. `expected`: words to expect.
+    /// Writes down windows at once. A language that is not known is found out in its channel's first
+    /// window. `expected`: words to expect.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] when `cancel` becomes true.
     pub fn write(
         &mut self,
-        windows: &[Listening],
+        windows: &[Sound],
         expected: Option<&str>,
         cancel: &AtomicBool,
     ) -> Result<Vec<Text>> {
@@ -158,8 +148,10 @@ impl<'a> Writer<'a> {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
-        let mut languages: Vec<Option<u32>> =
-            windows.iter().map(|window| window.language).collect();
+        let mut languages: Vec<Option<u32>> = windows
+            .iter()
+            .map(|window| window.language.and_then(language_number))
+            .collect();
         let mut waiting: Vec<Waiting> = (0..windows.len())
             .map(|window| Waiting { window, from: 0 })
             .collect();
@@ -177,10 +169,10 @@ impl<'a> Writer<'a> {
             }
             let mut prompts = Vec::with_capacity(waiting.len());
             for (part, memory) in waiting.iter().zip(&mut memories) {
-                let speaker = windows[part.window].speaker;
+                let channel = windows[part.window].channel;
                 let own = windows.iter().zip(&languages);
                 let language = match own
-                    .filter(|(window, _)| window.speaker == speaker)
+                    .filter(|(window, _)| window.channel == channel)
                     .find_map(|(_, language)| *language)
                 {
                     None if self.model.multilingual() => self.language_of(memory)?,
@@ -189,7 +181,7 @@ impl<'a> Writer<'a> {
                 languages[part.window] = Some(language);
                 let room = self.model.longest / 2 - 1;
                 let tokens = &self.model.tokens;
-                prompts.push(tokens.prompt(expected, Some(language), room));
+                prompts.push(tokens.prompt(expected, language, room));
             }
             let attempts = self.attempts(memories, &lengths, &prompts, &stopped)?;
             if stopped() {

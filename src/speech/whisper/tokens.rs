@@ -139,12 +139,7 @@ impl Tokens {
     }
 
     /// What stands before a transcript: words to expect, the language by its number, what to do.
-    pub fn prompt(
-        &self,
-        expected: Option<&str>,
-        language: Option<u32>,
-        longest: usize,
-    ) -> Vec<u32> {
+    pub fn prompt(&self, expected: Option<&str>, language: u32, longest: usize) -> Vec<u32> {
         let mut out = Vec::new();
         if let Some(text) = expected {
             let mut words = self.of_text(&format!(" {}", text.trim()));
@@ -154,7 +149,7 @@ impl Tokens {
         }
         out.push(self.start);
         if self.languages.1 > 0 {
-            let language = language.unwrap_or(0).min(self.languages.1 - 1);
+            let language = language.min(self.languages.1 - 1);
             out.extend([self.languages.0 + language, self.write]);
         }
         out
@@ -220,10 +215,7 @@ mod tests {
             assert_eq!(tokens.first_moment + 1501, vocab);
         }
         assert!(tokens(51_864).languages().is_empty());
-        assert_eq!(
-            tokens(51_865).prompt(None, Some(2), 9),
-            [50_258, 50_261, 50_359]
-        );
+        assert_eq!(tokens(51_865).prompt(None, 2, 9), [50_258, 50_261, 50_359]);
         assert_eq!(tokens(51_866).languages().len(), 100);
     }
 
@@ -231,11 +223,11 @@ mod tests {
     fn expected_words_come_first_in_the_longest_pieces() {
         let tokens = tokens(51_864);
         assert_eq!(
-            tokens.prompt(Some("ab, a€b"), None, 9),
+            tokens.prompt(Some("ab, a€b"), 0, 9),
             [50_360, 3, 5, 2, 4, 50_257]
         );
-        assert_eq!(tokens.prompt(Some("ab ab"), None, 1), [50_360, 3, 50_257]);
-        assert_eq!(tokens.prompt(None, None, 9), [50_257]);
+        assert_eq!(tokens.prompt(Some("ab ab"), 0, 1), [50_360, 3, 50_257]);
+        assert_eq!(tokens.prompt(None, 0, 9), [50_257]);
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct TranscribeArgs {
     /// A text file with names and words to expect, one a line
     #[arg(long, value_name = "FILE")]
     vocabulary: Option<PathBuf>,
-    /// Follow this many hypotheses at once: slower, a little more accurate
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// Follow this many hypotheses at once, at most: with 1 faster and a little less accurate
+    #[arg(long, value_name = "N", default_value_t = speech::BEAM as u8, value_parser = clap::value_parser!(u8).range(1..=8))]
     beam: u8,
     /// Compute with this many threads [default: the machine's, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -82,17 +82,11 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         threads: args.threads.map_or_else(speech::threads, usize::from),
         beam: usize::from(args.beam),
     };
-    let engine = Engine::load(
-        &installed.path,
-        &installed.name,
-        detector.as_deref(),
-        &decoding,
-    )?;
+    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
     let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
     drop(engine);
     let moments = moments::read(&session)?;
-    let engine = speech::engine_name(decoding.beam);
-    let transcript = assemble(id, &manifest, &moments, &installed, engine, heard, cx);
+    let transcript = assemble(id, &manifest, &moments, &installed, heard, cx);
     save(&session, &transcript, &installed)?;
     unlocked
         .vault()
@@ -192,7 +186,6 @@ pub(super) fn assemble(
     manifest: &Manifest,
     moments: &Moments,
     installed: &Installed,
-    engine: &str,
     heard: Heard,
     cx: &Context,
 ) -> Transcript {
@@ -225,7 +218,7 @@ pub(super) fn assemble(
         model: transcript::Model {
             name: installed.name.clone(),
             sha256: installed.sha256.clone(),
-            engine: engine.to_owned(),
+            engine: speech::ENGINE_NAME.to_owned(),
         },
         speakers,
         channels: heard.channels,

@@ -1,8 +1,7 @@
 //! The speech engine: windows of sound in, words with times out.
 //!
 //! Two can write. On the processor it is our own, [`super::whisper`]. Where the program was built for an
-//! accelerator, or is asked to follow several hypotheses, it is whisper.cpp, [`super::whispercpp`]. A model
-//! must have passed [`crate::model`]'s checks before it comes here.
+//! accelerator it is whisper.cpp, [`super::whispercpp`]. A model must have passed [`crate::model`]'s checks before it comes here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,23 +39,18 @@ pub struct Decoding {
     pub vocabulary: Option<String>,
     /// Threads to compute with.
     pub threads: usize,
-    /// Hypotheses to follow at once; 1 is greedy.
+    /// Hypotheses to follow at once, at most; 1 is greedy.
     pub beam: usize,
 }
 
-/// Whether whisper.cpp is the engine that follows so many hypotheses.
-fn elsewhere(beam: usize) -> bool {
-    whispercpp::ACCELERATED || beam > 1
-}
+/// Hypotheses that are followed at once where nothing else is asked for.
+pub const BEAM: usize = 5;
 
-/// Name and version of the engine that follows so many hypotheses, as written in transcripts.
-#[must_use]
-pub fn engine_name(beam: usize) -> &'static str {
-    match elsewhere(beam) {
-        true => whispercpp::NAME,
-        false => concat!("undertone ", env!("CARGO_PKG_VERSION")),
-    }
-}
+/// Name and version of the engine, as written in transcripts.
+pub const ENGINE_NAME: &str = match whispercpp::ACCELERATED {
+    true => whispercpp::NAME,
+    false => concat!("undertone ", env!("CARGO_PKG_VERSION")),
+};
 
 /// A word within a window.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,19 +130,14 @@ enum Hand<'a> {
 
 impl Engine {
     /// Loads a model that has been checked. `name` is its catalogue name: it picks the attention
-    /// heads that align words to sound. `decoding` says which engine it has to be. `detector` is a checked
-    /// Silero model in ggml form; without it no word is judged by whether it is a voice.
+    /// heads that align words to sound. `detector` is a checked Silero model in ggml form; without it no
+    /// word is judged by whether it is a voice.
     ///
     /// # Errors
     /// [`Kind::Model`] if the file is refused.
-    pub fn load(
-        path: &Path,
-        name: &str,
-        detector: Option<&Path>,
-        decoding: &Decoding,
-    ) -> Result<Engine> {
+    pub fn load(path: &Path, name: &str, detector: Option<&Path>) -> Result<Engine> {
         whisper_rs::install_logging_hooks();
-        let machine = match elsewhere(decoding.beam) {
+        let machine = match whispercpp::ACCELERATED {
             true => Machine::Cpp(Cpp::load(path, name)?),
             false => Machine::Own(Box::new(Whisper::load(path, name)?)),
         };
@@ -211,7 +200,8 @@ impl Worker<'_> {
         let written: Vec<(Vec<Piece>, Option<&'static str>)> = match &mut self.hand {
             Hand::Own(writer, pool) => {
                 let expected = decoding.vocabulary.as_deref();
-                let texts = pool.install(|| writer.write(windows, expected, cancel))?;
+                let texts =
+                    pool.install(|| writer.write(windows, expected, decoding.beam, cancel))?;
                 texts
                     .into_iter()
                     .map(|text| {

@@ -21,7 +21,7 @@ mod whisper;
 mod whispercpp;
 mod windows;
 
-pub use engine::{Decoding, Engine, Worker, engine_name, knows_language};
+pub use engine::{BEAM, Decoding, ENGINE_NAME, Engine, Worker, knows_language};
 pub use live::{Live, Utterance};
 pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
 

@@ -16,6 +16,15 @@ const NO_VOICE_AROUND: f32 = 0.15;
 /// The first is the threshold that Whisper's reference decoder uses for "no speech".
 const NO_SPEECH: f32 = 0.6;
 const DOUBTED: f32 = 0.35;
+/// A word said in less than so many seconds a letter was not said: the fastest talkers take about twice as
+/// long (eight syllables a second, of three to four letters). Short words are left alone, for
+/// their edges are no better than the engine's step of 20 ms.
+const FASTEST_LETTER: f64 = 0.022;
+const SHORTEST_JUDGED: usize = 4;
+/// Such a word is suspect below this probability anywhere,
+const HURRIED: f32 = 0.15;
+/// and below this one where it is a sentence of its own, as in the "Thanks." that Whisper likes to end with.
+const HURRIED_ALONE: f32 = 0.5;
 /// Longest phrase looked at for loops, in words.
 const LONGEST_PHRASE: usize = 12;
 /// A phrase said this often in a row is looked at.
@@ -45,7 +54,25 @@ pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
         let doubted = evidence.no_speech > NO_SPEECH && word.probability < DOUBTED;
         word.suspect = unvoiced || doubted;
     }
+    mark_hurried(words);
     mark_loops(words);
+}
+
+/// Marks improbable words for which there was no time.
+fn mark_hurried(words: &mut [Word]) {
+    let mut begins = true;
+    for word in words {
+        let letters = plain(&word.text).chars().count();
+        let hurried =
+            letters >= SHORTEST_JUDGED && word.end - word.start < FASTEST_LETTER * letters as f64;
+        let ends = word.text.ends_with(['.', '?', '!']);
+        let enough = match begins && ends {
+            true => HURRIED_ALONE,
+            false => HURRIED,
+        };
+        word.suspect |= hurried && word.probability < enough;
+        begins = ends;
+    }
 }
 
 /// Marks every repetition after the first where a phrase repeats faster than a mouth can.
@@ -129,6 +156,24 @@ mod tests {
         let marked = suspects(words, 0.9);
         assert_eq!(marked[..2], [false, false]);
         assert!(marked[2..].iter().all(|suspect| *suspect));
+    }
+
+    #[test]
+    fn an_improbable_word_for_which_there_was_no_time_is_suspect() {
+        let mut words = said("the workhouse. Thanks. I was happy", 0.08);
+        words.iter_mut().for_each(|word| word.probability = 0.4);
+        let evidence = Evidence {
+            voice: 0.9,
+            certain: Some(0.9),
+            no_speech: 0.1,
+        };
+        mark(&mut words, &[evidence; 6]);
+        let marked = |words: &[Word]| -> Vec<bool> { words.iter().map(|w| w.suspect).collect() };
+        assert_eq!(marked(&words), [false, false, true, false, false, false]);
+        words[2].end = words[2].start + 0.2;
+        words[1].probability = 0.1;
+        mark(&mut words, &[evidence; 6]);
+        assert_eq!(marked(&words), [false, true, false, false, false, false]);
     }
 
     #[test]

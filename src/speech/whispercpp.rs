@@ -1,4 +1,4 @@
-//! whisper.cpp: for accelerators, and where several hypotheses are followed.
+//! whisper.cpp, for accelerators.
 //!
 //! The only file that touches whisper-rs for writing. whisper.cpp ends the process on files it does not
 //! expect, so a model must have passed [`crate::model`]'s checks.

@@ -83,8 +83,7 @@ pub fn seal(
         return None;
     };
     let id = session.id();
-    let engine = crate::speech::engine_name(1);
-    let transcript = transcribe::assemble(id, manifest, moments, &installed, engine, heard, cx);
+    let transcript = transcribe::assemble(id, manifest, moments, &installed, heard, cx);
     let sealed = transcribe::bytes(&transcript)
         .and_then(|bytes| {
             crate::transcript::parse(bytes.as_slice(), bytes.len() as u64)?;

@@ -116,9 +116,9 @@ pub fn heads(name: &str) -> &'static [(usize, usize)] {
 /// Where each token begins, in seconds from the start of the sound, one more for where the last ends.
 /// `scores` holds for each token, for each head, the scores of all positions; only the first `positions`
 /// are sound.
-pub fn begins(scores: &[Vec<Vec<f32>>], positions: usize) -> Vec<f64> {
+pub fn begins<S: AsRef<[Vec<f32>]>>(scores: &[S], positions: usize) -> Vec<f64> {
     let tokens = scores.len();
-    let heads = scores.first().map_or(0, Vec::len);
+    let heads = scores.first().map_or(0, |first| first.as_ref().len());
     if heads == 0 || positions == 0 {
         return Vec::new();
     }
@@ -126,7 +126,7 @@ pub fn begins(scores: &[Vec<Vec<f32>>], positions: usize) -> Vec<f64> {
     let mut rows = vec![0.0f32; tokens * positions];
     for head in 0..heads {
         for (row, of_token) in rows.chunks_exact_mut(positions).zip(scores) {
-            row.copy_from_slice(&of_token[head][..positions]);
+            row.copy_from_slice(&of_token.as_ref()[head][..positions]);
             Softmax::new_mut(row).dispatch();
         }
         standardise(&mut rows, positions);
@@ -309,7 +309,7 @@ mod tests {
     fn without_heads_or_sound_nothing_is_told() {
         assert!(begins(&[vec![]], 10).is_empty());
         assert!(begins(&[vec![vec![1.0]]], 0).is_empty());
-        assert!(begins(&[], 10).is_empty());
+        assert!(begins::<Vec<Vec<f32>>>(&[], 10).is_empty());
     }
 
     proptest! {

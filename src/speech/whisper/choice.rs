@@ -3,6 +3,8 @@
 //! The rules are those of OpenAI's decoder (whisper/decoding.py): moments come in pairs and never go back,
 //! the first is within a second, and where moments together are likelier than any text, a moment comes.
 
+use std::ops::Range;
+
 use rten_simd::SimdOp;
 use rten_vecmath::{MaxNum, Softmax};
 
@@ -37,71 +39,109 @@ impl Dice {
     }
 }
 
-/// Chooses what follows `written`. `logits` says how much speaks for each token, and is used up. At a
-/// `temperature` of 0 the likeliest is chosen, above it dice are cast.
-pub fn choose(
-    tokens: &Tokens,
-    written: &[Chosen],
-    logits: &mut [f32],
-    temperature: f32,
-    dice: &mut Dice,
-) -> Chosen {
-    let first_moment = tokens.first_moment as usize;
-    let all = logits.len();
-    let mut forbid = |range: std::ops::Range<usize>| logits[range].fill(f32::NEG_INFINITY);
-    for token in &tokens.never {
-        forbid(*token as usize..*token as usize + 1);
-    }
-    let moment = |chosen: &&Chosen| chosen.token >= tokens.first_moment;
-    match written {
-        [] => {
-            // A transcript begins with a moment.
-            forbid(0..first_moment);
-            let latest = first_moment + LATEST_FIRST as usize + 1;
-            forbid(latest.min(all)..all);
+/// What may follow, and how likely each is.
+pub struct Outlook<'a> {
+    /// By token, 0 to 1.
+    probabilities: &'a [f32],
+    /// Tokens that may come.
+    allowed: Range<usize>,
+    first_moment: usize,
+    /// How likely it is that a moment comes, whichever.
+    moments: f32,
+}
+
+impl<'a> Outlook<'a> {
+    /// What may follow `written`. `logits` says how much speaks for each token, and is used up.
+    pub fn of(
+        tokens: &Tokens,
+        written: &[Chosen],
+        logits: &'a mut [f32],
+        temperature: f32,
+    ) -> Outlook<'a> {
+        let first_moment = tokens.first_moment as usize;
+        let all = logits.len();
+        let mut forbid = |range: Range<usize>| logits[range].fill(f32::NEG_INFINITY);
+        for token in &tokens.never {
+            forbid(*token as usize..*token as usize + 1);
         }
-        [.., last] if moment(&last) => {
-            let pair = written.len() < 2 || moment(&&written[written.len() - 2]);
-            if pair {
-                forbid(first_moment..all);
-            } else {
-                forbid(0..tokens.end as usize);
+        let moment = |chosen: &&Chosen| chosen.token >= tokens.first_moment;
+        match written {
+            [] => {
+                // A transcript begins with a moment.
+                forbid(0..first_moment);
+                let latest = first_moment + LATEST_FIRST as usize + 1;
+                forbid(latest.min(all)..all);
+            }
+            [.., last] if moment(&last) => {
+                let pair = written.len() < 2 || moment(&&written[written.len() - 2]);
+                if pair {
+                    forbid(first_moment..all);
+                } else {
+                    forbid(0..tokens.end as usize);
+                }
+            }
+            _ => {}
+        }
+        if let Some(last) = written.iter().rfind(moment) {
+            forbid(first_moment..last.token as usize);
+        }
+        if temperature > 0.0 {
+            logits.iter_mut().for_each(|logit| *logit /= temperature);
+        }
+        Softmax::new_mut(logits).dispatch();
+        let probabilities: &[f32] = logits;
+        let moments: f32 = probabilities[first_moment..].iter().sum();
+        let (_, text) = likeliest(&probabilities[..first_moment]);
+        Outlook {
+            allowed: match moments > text {
+                true => first_moment..all,
+                false => 0..all,
+            },
+            probabilities,
+            first_moment,
+            moments,
+        }
+    }
+
+    /// One by chance.
+    pub fn cast(&self, dice: &mut Dice) -> Chosen {
+        let some = &self.probabilities[self.allowed.clone()];
+        let mut left = dice.roll() * some.iter().sum::<f32>();
+        let at = some.iter().position(|probability| {
+            left -= probability;
+            left < 0.0
+        });
+        self.chosen(at.map_or(self.allowed.end - 1, |at| self.allowed.start + at))
+    }
+
+    /// The likeliest, and those of text that are at most so much less likely, as natural logarithm; each
+    /// with the share of what may come that it stands for. The likeliest moment stands for all moments: where
+    /// exactly a passage ends is no other way to go on.
+    pub fn ways(&self, behind: f32, mut each: impl FnMut(Chosen, f32)) {
+        let (moment, _) = likeliest(&self.probabilities[self.first_moment..]);
+        let moment = self.chosen(self.first_moment + moment);
+        if self.allowed.start == self.first_moment {
+            each(moment, 1.0);
+            return;
+        }
+        let text = &self.probabilities[..self.first_moment];
+        let (_, most) = likeliest(text);
+        let least = most * (-behind).exp();
+        for (token, probability) in text.iter().enumerate() {
+            if *probability >= least {
+                each(self.chosen(token), *probability);
             }
         }
-        _ => {}
+        if self.moments >= least {
+            each(moment, self.moments);
+        }
     }
-    if let Some(last) = written.iter().rfind(moment) {
-        forbid(first_moment..last.token as usize);
-    }
-    if temperature > 0.0 {
-        logits.iter_mut().for_each(|logit| *logit /= temperature);
-    }
-    Softmax::new_mut(logits).dispatch();
-    let probabilities = logits;
-    let moments: f32 = probabilities[first_moment..].iter().sum();
-    let (text_at, text) = likeliest(&probabilities[..first_moment]);
-    let allowed = match moments > text {
-        true => first_moment..probabilities.len(),
-        false => 0..probabilities.len(),
-    };
-    let at = if temperature > 0.0 {
-        let sum: f32 = probabilities[allowed.clone()].iter().sum();
-        let mut left = dice.roll() * sum;
-        probabilities[allowed.clone()]
-            .iter()
-            .position(|probability| {
-                left -= probability;
-                left < 0.0
-            })
-            .map_or(allowed.end - 1, |at| allowed.start + at)
-    } else if moments > text {
-        first_moment + likeliest(&probabilities[first_moment..]).0
-    } else {
-        text_at
-    };
-    Chosen {
-        token: at as u32,
-        probability: probabilities[at],
+
+    fn chosen(&self, token: usize) -> Chosen {
+        Chosen {
+            token: token as u32,
+            probability: self.probabilities[token],
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Windows that are written down together share every product with the model's weights, which are far
 //! more than what is computed with them for one window: several take little longer than one.
 
+use std::rc::Rc;
+
 use super::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
 use super::attention::{HEAD, Head};
 use super::encoder::Heard;
@@ -32,10 +34,11 @@ struct Block {
     mlp: Mlp,
 }
 
-/// What is remembered of one window while it is written down.
+/// What is remembered of one window while it is written down in one way.
+#[derive(Clone)]
 pub struct Memory {
     /// By layer, by head, what was heard.
-    heard: Vec<Vec<Head>>,
+    heard: Rc<[Vec<Head>]>,
     said: Vec<Said>,
     length: usize,
     /// By head that is aligned with time, the scores of all positions when the last token was read.
@@ -43,19 +46,20 @@ pub struct Memory {
 }
 
 /// Keys and values of what was written, token after token.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Said {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
 
 impl Memory {
-    /// Forgets what was written.
-    pub fn clear(&mut self) {
-        self.length = 0;
-        for said in &mut self.said {
-            said.keys.clear();
-            said.values.clear();
+    /// One of the same window of which nothing is written.
+    pub fn afresh(&self) -> Memory {
+        Memory {
+            heard: Rc::clone(&self.heard),
+            said: self.said.iter().map(|_| Said::default()).collect(),
+            length: 0,
+            aligned: vec![Vec::new(); self.aligned.len()],
         }
     }
 }
@@ -120,7 +124,7 @@ impl Decoder {
             );
         }
         Ok(Memory {
-            heard: layers,
+            heard: layers.into(),
             said: self.blocks.iter().map(|_| Said::default()).collect(),
             length: 0,
             aligned: vec![Vec::new(); heads.len()],
@@ -178,12 +182,15 @@ impl Decoder {
                 Then::Keep,
                 &mut wide,
             )?;
-            for (row, query) in wide.chunks_exact(width).enumerate() {
-                let memory = &mut memories[row / each];
-                for (head, heard) in memory.heard[layer].iter().enumerate() {
+            // Head by head: hypotheses of one window, which stand side by side, look at the same keys.
+            for head in 0..width / HEAD {
+                let aligned = heads.iter().position(|known| *known == (layer, head));
+                for (row, query) in wide.chunks_exact(width).enumerate() {
+                    let memory = &mut memories[row / each];
                     let out = &mut seen[row * width + head * HEAD..][..HEAD];
+                    let heard = &memory.heard[layer][head];
                     let scores = arithmetic.look(&query[head * HEAD..][..HEAD], heard, out)?;
-                    if let Some(which) = heads.iter().position(|known| *known == (layer, head)) {
+                    if let Some(which) = aligned {
                         memory.aligned[which] = scores.to_vec();
                     }
                 }

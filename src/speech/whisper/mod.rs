@@ -13,6 +13,7 @@ mod decoder;
 mod encoder;
 mod lanes;
 mod picture;
+mod search;
 mod tokens;
 mod weights;
 
@@ -24,6 +25,7 @@ use attempt::Attempt;
 use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
 use picture::{HOP, Painter};
+use search::Search;
 use tokens::Tokens;
 use weights::Weights;
 
@@ -136,6 +138,7 @@ impl<'a> Writer<'a> {
         &mut self,
         windows: &[Sound],
         expected: Option<&str>,
+        beam: usize,
         cancel: &AtomicBool,
     ) -> Result<Vec<Text>> {
         let stopped = || cancel.load(Ordering::Relaxed);
@@ -168,7 +171,7 @@ impl<'a> Writer<'a> {
                 memories.push(self.listen(&pictures[part.window], part.from)?);
             }
             let mut prompts = Vec::with_capacity(waiting.len());
-            for (part, memory) in waiting.iter().zip(&mut memories) {
+            for (part, memory) in waiting.iter().zip(&memories) {
                 let channel = windows[part.window].channel;
                 let own = windows.iter().zip(&languages);
                 let language = match own
@@ -183,7 +186,7 @@ impl<'a> Writer<'a> {
                 let tokens = &self.model.tokens;
                 prompts.push(tokens.prompt(expected, language, room));
             }
-            let attempts = self.attempts(memories, &lengths, &prompts, &stopped)?;
+            let attempts = self.attempts(memories, &lengths, &prompts, beam, &stopped)?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
             }
@@ -218,12 +221,11 @@ impl<'a> Writer<'a> {
     }
 
     /// The language that a window is most likely spoken in.
-    fn language_of(&mut self, memory: &mut Memory) -> Result<u32> {
+    fn language_of(&mut self, memory: &Memory) -> Result<u32> {
         let mut logits = Vec::new();
         let start = [vec![self.model.tokens.start]];
-        memory.clear();
         self.model.decoder.read(
-            &mut [memory],
+            &mut [&mut memory.afresh()],
             &start,
             self.model.heads,
             &mut self.arithmetic,
@@ -240,27 +242,33 @@ impl<'a> Writer<'a> {
         mut memories: Vec<Memory>,
         lengths: &[usize],
         prompts: &[Vec<u32>],
+        beam: usize,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Attempt>> {
         let mut out: Vec<Option<Attempt>> = memories.iter().map(|_| None).collect();
         let mut places: Vec<usize> = (0..memories.len()).collect();
         for temperature in TEMPERATURES {
             let lengths: Vec<usize> = places.iter().map(|place| lengths[*place]).collect();
-            let attempts = attempt::write(
+            let attempts = search::write(
                 self.model,
-                &mut memories,
+                &memories,
                 &lengths,
                 places.iter().map(|place| prompts[*place].clone()).collect(),
-                temperature,
+                Search { beam, temperature },
                 &mut self.arithmetic,
                 stopped,
             )?;
             let mut again = Vec::new();
             for ((place, memory), attempt) in places.iter().zip(memories).zip(attempts) {
-                if attempt.doubtful() && !stopped() {
+                let doubtful = attempt.doubtful();
+                if doubtful && !stopped() {
                     again.push((*place, memory));
                 }
-                out[*place] = Some(attempt);
+                // Where nothing may stand, what was likeliest without dice is still the best guess.
+                let earlier = out[*place].as_ref();
+                if !doubtful || !earlier.is_some_and(Attempt::sound) {
+                    out[*place] = Some(attempt);
+                }
             }
             (places, memories) = again.into_iter().unzip();
             if places.is_empty() {

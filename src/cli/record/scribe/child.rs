@@ -40,14 +40,9 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
         language: None,
         vocabulary: None,
         threads: 1,
-        beam: 1,
+        beam: speech::BEAM,
     };
-    let engine = Engine::load(
-        &installed.path,
-        &installed.name,
-        detector.as_deref(),
-        &decoding,
-    )?;
+    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let begun = Instant::now();
     engine

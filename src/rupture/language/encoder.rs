@@ -1,24 +1,23 @@
 //! A small sentence encoder, built into the program: what a sentence resembles, beyond its words.
 //!
 //! all-MiniLM-L6-v2, trained further on our own written lines by `scripts/train-encoder`
-//! (`docs/rupture-model.md`). Its weights are stored in eight bits and computed with in 32, so that
-//! a sentence's scores do not depend on what is computed beside it. Run by `rten` on the processor.
+//! (`docs/rupture-model.md`). A sentence's scores do not depend on what is computed beside it.
 
 use std::collections::HashMap;
 
-use rten::{Model, NodeId};
-use rten_tensor::NdTensor;
-use rten_tensor::prelude::*;
+use rayon::prelude::*;
 use rten_text::models::{Model as _, WordPiece, WordPieceOptions};
 
+use super::network::{Network, Tokens};
 use super::normal::sure;
+use crate::arithmetic::Arithmetic;
 use crate::rupture::data::{MarkerKind, ReadingKind, RepairStep};
 use crate::speech::Word;
 
-/// Texts that are computed at once; more only takes memory.
-const BATCH: usize = 16;
+/// Tokens that are computed at once, about; more only takes memory.
+const AT_ONCE: usize = 512;
 
-/// Most tokens of a text or a pair of them; what is longer is cut at the end.
+/// Most tokens of a text, and of what it answers; what is longer is cut at the end.
 const LONGEST: usize = 128;
 
 /// Most words of a text that are read.
@@ -34,14 +33,12 @@ const MURMURS: [&str; 10] = [
 
 /// The encoder of a language.
 pub(crate) struct Encoder {
-    model: Model,
+    network: Network,
     pieces: WordPiece,
     /// Begins a text.
-    begin: i32,
+    begin: u32,
     /// Ends a text, and the first of a pair.
-    end: i32,
-    inputs: [NodeId; 3],
-    outputs: [NodeId; 2],
+    end: u32,
 }
 
 /// What the encoder says of a text. Scores have no unit and are no probabilities; above zero is
@@ -71,7 +68,7 @@ const READINGS: [ReadingKind; 4] = [
 ];
 
 /// The encoder also scores what a turn of the therapist mainly does, in so many numbers. They are not
-/// used: reading every turn for it took a session of 50 minutes from 3 to 17 s, for 0.70 in place of 0.69.
+/// used: an earlier one had 0.70 of it right on AnnoMI where the rules have 0.69.
 const BEHAVIOURS: usize = 4;
 
 /// Steps of repair in the order of the encoder's scores.
@@ -154,125 +151,100 @@ pub(crate) struct Text {
 }
 
 impl Encoder {
-    /// Reads the model (ONNX) and its pieces of words, one a line. The error says what is wrong.
-    pub(super) fn read(model: &'static [u8], pieces: &str) -> Result<Encoder, String> {
-        let wrong = |what: &dyn std::fmt::Display| format!("encoder.onnx: {what}");
-        let model = Model::load_static_slice(model).map_err(|error| wrong(&error))?;
-        let node = |name: &str| model.node_id(name).map_err(|error| wrong(&error));
-        let inputs = [
-            node("input_ids")?,
-            node("attention_mask")?,
-            node("token_type_ids")?,
-        ];
-        let outputs = [node("scores")?, node("place")?];
+    /// Reads the network and its pieces of words, one a line. The error says what is wrong.
+    pub(super) fn read(network: &[u8], pieces: &str) -> Result<Encoder, String> {
+        let network = Network::read(network).ok_or("encoder.bin: not whole")?;
+        if network.longest() < LONGEST + 2 {
+            return Err("encoder.bin: too few positions".into());
+        }
         let pieces: HashMap<String, u32> = pieces.lines().map(String::from).zip(0..).collect();
         let pieces = WordPiece::from_vocab(pieces, WordPieceOptions::default());
         let special = |name: &str| {
-            let id = pieces.get_token_id(name).map(i32::try_from);
-            id.and_then(std::result::Result::ok)
-                .ok_or(format!("encoder-words.txt: no {name}"))
+            let id = pieces.get_token_id(name);
+            id.ok_or(format!("encoder-words.txt: no {name}"))
         };
         special("[UNK]")?;
         Ok(Encoder {
             begin: special("[CLS]")?,
             end: special("[SEP]")?,
-            model,
+            network,
             pieces,
-            inputs,
-            outputs,
         })
     }
 
     /// Encodes texts, each for itself; nothing for one without words, or where computing fails.
     /// `done` is told the share that is done, 0 to 1.
     pub(crate) fn encode(&self, texts: &[Text], done: &mut dyn FnMut(f64)) -> Vec<Option<Encoded>> {
-        let mut all = vec![None; texts.len()];
-        let mut tokens: Vec<(usize, Vec<i32>, usize)> = texts
+        let tokens: Vec<Option<Tokens>> = texts.iter().map(|text| self.tokens(text)).collect();
+        let known: Vec<(usize, &Tokens)> = tokens
             .iter()
             .enumerate()
-            .filter_map(|(index, text)| {
-                let (ids, first) = self.tokens(text)?;
-                Some((index, ids, first))
-            })
+            .filter_map(|(at, tokens)| Some((at, tokens.as_ref()?)))
             .collect();
-        // Texts of like length together: less is computed for nothing.
-        tokens.sort_by_key(|(_, ids, _)| ids.len());
-        let all_tokens: usize = tokens.iter().map(|(_, ids, _)| ids.len()).sum();
-        let mut tokens_done = 0;
-        for batch in tokens.chunks(BATCH) {
-            for ((index, ..), encoded) in batch.iter().zip(self.batch(batch).into_iter().flatten())
-            {
-                all[*index] = encoded;
+        let mut parts = Vec::new();
+        let mut rest = &known[..];
+        while !rest.is_empty() {
+            let mut room = AT_ONCE;
+            let fits = rest.iter().take_while(|(_, tokens)| {
+                let fits = room > 0;
+                room = room.saturating_sub(tokens.ids.len());
+                fits
+            });
+            let (part, after) = rest.split_at(fits.count());
+            parts.push(part);
+            rest = after;
+        }
+        let mut all = vec![None; texts.len()];
+        let mut texts_done = 0;
+        for some in parts.chunks(rayon::current_num_threads()) {
+            let given: Vec<_> = some.par_iter().map(|part| self.some(part)).collect();
+            for (part, given) in some.iter().zip(given) {
+                for ((at, _), encoded) in part.iter().zip(given.into_iter().flatten()) {
+                    all[*at] = encoded;
+                }
+                texts_done += part.len();
             }
-            tokens_done += batch.iter().map(|(_, ids, _)| ids.len()).sum::<usize>();
-            done(tokens_done as f64 / all_tokens as f64);
+            done(texts_done as f64 / known.len() as f64);
         }
         all
     }
 
-    /// The tokens of a text, and how many of them are of what it answers.
-    fn tokens(&self, text: &Text) -> Option<(Vec<i32>, usize)> {
+    fn some(&self, texts: &[(usize, &Tokens)]) -> Option<Vec<Option<Encoded>>> {
+        let tokens: Vec<&Tokens> = texts.iter().map(|(_, tokens)| *tokens).collect();
+        let given = self.network.run(&tokens, &mut Arithmetic::default()).ok()?;
+        let encoded = given
+            .iter()
+            .map(|(scores, place)| Encoded::new(scores, place));
+        Some(encoded.collect())
+    }
+
+    /// The tokens of a text.
+    fn tokens(&self, text: &Text) -> Option<Tokens> {
         if text.words.is_empty() {
             return None;
         }
-        let mut tokens = vec![self.begin];
+        let mut ids = vec![self.begin];
         if let Some(before) = &text.before {
             let last = before.len().saturating_sub(WORDS_BEFORE);
-            self.add(&before[last..], &mut tokens)?;
+            self.add(&before[last..], &mut ids)?;
         }
-        let first = if text.before.is_some() {
-            tokens.len()
-        } else {
-            usize::MAX
+        let second = match text.before {
+            Some(_) => ids.len(),
+            None => usize::MAX,
         };
-        self.add(&text.words[..text.words.len().min(WORDS)], &mut tokens)?;
-        Some((tokens, first))
+        self.add(&text.words[..text.words.len().min(WORDS)], &mut ids)?;
+        Some(Tokens { ids, second })
     }
 
     /// Adds the pieces of words, up to [`LONGEST`] tokens in all, and the end.
-    fn add(&self, words: &[String], tokens: &mut Vec<i32>) -> Option<()> {
+    fn add(&self, words: &[String], tokens: &mut Vec<u32>) -> Option<()> {
         for piece in words.iter().flat_map(|word| split_keeping(word)) {
-            let mut add = |_, id| tokens.push(i32::try_from(id).unwrap_or(0));
+            let mut add = |_, id| tokens.push(id);
             self.pieces.encode_with_offsets(piece, &mut add).ok()?;
         }
         tokens.truncate(LONGEST);
         tokens.push(self.end);
         Some(())
-    }
-
-    fn batch(&self, batch: &[(usize, Vec<i32>, usize)]) -> Option<Vec<Option<Encoded>>> {
-        let longest = batch.iter().map(|(_, ids, _)| ids.len()).max()?;
-        let mut ids = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
-        let mut mask = ids.clone();
-        let mut second = ids.clone();
-        for (row, (_, tokens, first)) in batch.iter().enumerate() {
-            for (column, token) in tokens.iter().enumerate() {
-                ids[[row, column]] = *token;
-                mask[[row, column]] = 1;
-                second[[row, column]] = i32::from(column >= *first);
-            }
-        }
-        let [a, b, c] = self.inputs;
-        let inputs = vec![
-            (a, ids.view().into()),
-            (b, mask.view().into()),
-            (c, second.view().into()),
-        ];
-        let mut given = self
-            .model
-            .run(inputs, &self.outputs, None)
-            .ok()?
-            .into_iter();
-        let scores: NdTensor<f32, 2> = given.next()?.try_into().ok()?;
-        let places: NdTensor<f32, 2> = given.next()?.try_into().ok()?;
-        let row = |of: &NdTensor<f32, 2>, row: usize| -> Vec<f32> {
-            (0..of.size(1)).map(|column| of[[row, column]]).collect()
-        };
-        Some(
-            (0..batch.len())
-                .map(|at| Encoded::new(&row(&scores, at), &row(&places, at)))
-                .collect(),
-        )
     }
 }
 
@@ -320,6 +292,9 @@ mod tests {
 
     const TRAINER: &str = include_str!("../../../tests/rupture/encoder-scores.json");
 
+    /// The trainer computes in 32 bits, the program multiplies in eight.
+    const NEAR: f64 = 0.3;
+
     fn encode(texts: &[Text]) -> Vec<Option<Encoded>> {
         let encoder = Language::of("en").unwrap().encoder().unwrap();
         let mut told = vec![0.0];
@@ -346,7 +321,7 @@ mod tests {
         for (row, encoded) in rows.iter().zip(encode(&texts)) {
             let encoded = encoded.unwrap();
             let near = |ours: f32, name: &str| {
-                (f64::from(ours) - row[name].as_f64().unwrap()).abs() < 0.02
+                (f64::from(ours) - row[name].as_f64().unwrap()).abs() < NEAR
             };
             assert!(near(encoded.strain, "strain"), "{row}: {}", encoded.strain);
             assert!(

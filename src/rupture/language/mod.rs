@@ -6,6 +6,7 @@
 pub(crate) mod encoder;
 pub(crate) mod examples;
 pub(crate) mod feelings;
+mod network;
 pub(crate) mod normal;
 pub(crate) mod pattern;
 mod rules;
@@ -67,7 +68,7 @@ static ENGLISH: Files = Files {
     words: include_str!("en/words.toml"),
     feelings: include_str!("en/feelings.toml"),
     valence: include_str!("en/valence.tsv"),
-    encoder: include_bytes!("en/encoder.onnx"),
+    encoder: include_bytes!("en/encoder.bin"),
     encoder_words: include_str!("en/encoder-words.txt"),
     examples: include_str!("en/examples.tsv"),
     example_places: include_bytes!("en/examples.bin"),

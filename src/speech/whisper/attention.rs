@@ -6,9 +6,9 @@ use rten_simd::SimdOp;
 use rten_tensor::{Matrix, NdTensorView};
 use rten_vecmath::{MinMax, Softmax};
 
-use super::arithmetic::{Arithmetic, Rows, eight, failed, product, sum, to_signed};
-use super::lanes::{Scale, Weigh};
 use crate::Result;
+use crate::arithmetic::lanes::{Scale, Weigh};
+use crate::arithmetic::{Arithmetic, Rows, eight, failed, product, sum, to_signed};
 
 /// Width of an attention head in every Whisper model.
 pub const HEAD: usize = 64;
@@ -257,8 +257,8 @@ impl Head {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::arithmetic::testing::{furthest, numbers};
     use super::*;
+    use crate::arithmetic::testing::{furthest, numbers};
 
     #[test]
     fn attention_of_all_and_of_one_are_the_plain_formula() {

@@ -5,11 +5,11 @@
 
 use std::rc::Rc;
 
-use super::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
 use super::attention::{HEAD, Head};
 use super::encoder::Heard;
 use super::weights::Weights;
 use crate::Result;
+use crate::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
 use crate::model::Shape;
 
 /// The layers that write.

@@ -1,8 +1,8 @@
 //! The half of Whisper that listens: from a picture of the sound to what the decoder reads.
 
-use super::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
 use super::weights::Weights;
 use crate::Result;
+use crate::arithmetic::{Arithmetic, Linear, Mlp, Norm, Rows, Then};
 use crate::model::Shape;
 
 /// Positions of silence behind the sound that are computed each by itself, at most.

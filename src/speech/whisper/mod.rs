@@ -5,13 +5,11 @@
 //! written down at once, and the times of words come out of the writing itself.
 
 mod alignment;
-mod arithmetic;
 mod attempt;
 mod attention;
 mod choice;
 mod decoder;
 mod encoder;
-mod lanes;
 mod picture;
 mod search;
 mod tokens;
@@ -20,7 +18,6 @@ mod weights;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arithmetic::Arithmetic;
 use attempt::Attempt;
 use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
@@ -28,6 +25,8 @@ use picture::{HOP, Painter};
 use search::Search;
 use tokens::Tokens;
 use weights::Weights;
+
+use crate::arithmetic::Arithmetic;
 
 use super::engine::{Piece, Sound, language_number};
 use crate::{Error, Kind, Result};

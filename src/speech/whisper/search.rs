@@ -6,11 +6,11 @@
 //! Lowerre 1976), and so is the worse of two that have come to say the same. Most of the time one is left.
 
 use super::Whisper;
-use super::arithmetic::Arithmetic;
 use super::attempt::Attempt;
 use super::choice::{Chosen, Dice, Outlook};
 use super::decoder::Memory;
 use crate::Result;
+use crate::arithmetic::Arithmetic;
 
 /// A hypothesis this much less likely than the best is dropped: a natural logarithm.
 const FAR_BEHIND: f32 = 1.0;

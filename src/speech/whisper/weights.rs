@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::arithmetic::{Arithmetic, Linear, Mlp, Norm};
+use crate::arithmetic::{Arithmetic, Linear, Mlp, Norm};
 use crate::model::Shape;
 use crate::model::ggml::{self, Part};
 use crate::{Error, Kind, Result};
+
+/// Added to a variance, as the models were trained.
+const EPSILON: f32 = 1e-5;
 
 /// What was read of a model, until its layers have taken it.
 pub struct Weights {
@@ -56,6 +59,7 @@ impl Weights {
         Ok(Norm {
             gain: self.take(&format!("{name}.weight"))?,
             shift: self.take(&format!("{name}.bias"))?,
+            epsilon: EPSILON,
         })
     }
 

@@ -1,32 +1,31 @@
-//! What the network is made of: products with weights in eight bits, norms, attention.
+//! What networks are made of: products with weights in eight bits, and norms.
 //!
 //! Weights are kept in eight bits with a scale for each output, and what they are multiplied with is
 //! brought to eight bits row by row just before: on a processor that takes half to a third of the time
 //! of single precision. Everything between the products is single precision. The products themselves
 //! are those of rten.
 
+pub(crate) mod lanes;
+
 use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::NdTensorView;
 use rten_vecmath::{ExtendInit, Gelu, MinMax, Normalize, NormalizeOptions, Sum, SumSquareSub};
 
-use super::lanes::{Finish, Scale, ToBytes};
 use crate::{Error, Kind, Result};
-
-/// Added to a variance, as the models were trained.
-const EPSILON: f32 = 1e-5;
+use lanes::{Finish, Scale, ToBytes};
 
 /// Room to multiply matrices in. One for each worker.
 #[derive(Default)]
 pub struct Arithmetic {
     bytes: Vec<u8>,
     /// By row: what a step is worth, and which byte is zero.
-    pub(super) steps: Vec<(f32, i32)>,
-    pub(super) sums: Vec<i32>,
+    pub(crate) steps: Vec<(f32, i32)>,
+    pub(crate) sums: Vec<i32>,
     /// For attention: its weights, what those of a row come to, and the scores of a row.
-    pub(super) weights: Vec<u8>,
-    pub(super) totals: Vec<f32>,
-    pub(super) part: Vec<f32>,
+    pub(crate) weights: Vec<u8>,
+    pub(crate) totals: Vec<f32>,
+    pub(crate) part: Vec<f32>,
 }
 
 /// What becomes of a product.
@@ -57,6 +56,8 @@ pub struct Norm {
     pub gain: Vec<f32>,
     /// What is added to it.
     pub shift: Vec<f32>,
+    /// What is added to a variance, as the model was trained.
+    pub epsilon: f32,
 }
 
 /// The part of a block that looks at each position by itself.
@@ -89,12 +90,12 @@ impl<'a> Rows<'a> {
 }
 
 /// What multiplies in eight bits on this processor.
-pub(super) fn eight() -> GemmExecutor<u8, i8, i32> {
+pub(crate) fn eight() -> GemmExecutor<u8, i8, i32> {
     GemmExecutor::new()
 }
 
 /// Multiplies rows of so many bytes with a matrix.
-pub(super) fn product(
+pub(crate) fn product(
     sums: &mut [i32],
     rows: &[u8],
     width: usize,
@@ -132,11 +133,8 @@ fn step(row: &[f32], eight: &GemmExecutor<u8, i8, i32>) -> f32 {
     largest.into_iter().fold(0.0, larger) / 127.0
 }
 
-pub(super) fn failed(_: GemmError) -> Error {
-    Error::new(
-        Kind::Internal,
-        "The speech model's layers do not fit together.",
-    )
+pub(crate) fn failed(_: GemmError) -> Error {
+    Error::new(Kind::Internal, "A model's layers do not fit together.")
 }
 
 impl Arithmetic {
@@ -186,7 +184,7 @@ impl Arithmetic {
     }
 
     /// Multiplies rows with weights for so many outputs, to sums of products in eight bits.
-    pub(super) fn multiply(
+    pub(crate) fn multiply(
         &mut self,
         rows: Rows,
         inputs: usize,
@@ -230,7 +228,7 @@ impl Arithmetic {
             out.extend_init(|room| {
                 let options = NormalizeOptions {
                     pre_scale_bias: mean,
-                    scale: (variance + EPSILON).sqrt().recip(),
+                    scale: (variance + norm.epsilon).sqrt().recip(),
                     element_scale: Some(&norm.gain),
                     element_bias: Some(&norm.shift),
                     ..NormalizeOptions::default()
@@ -260,14 +258,14 @@ impl Arithmetic {
 }
 
 /// What bytes come to.
-pub(super) fn sum(bytes: &[i8]) -> i32 {
+pub(crate) fn sum(bytes: &[i8]) -> i32 {
     bytes
         .iter()
         .fold(0, |sum, byte| sum.wrapping_add(i32::from(*byte)))
 }
 
 /// Numbers to signed bytes, with so many steps to one; none may be further than 127 steps from zero.
-pub(super) fn to_signed(numbers: &[f32], steps: f32, room: &mut Vec<u8>, out: &mut Vec<i8>) {
+pub(crate) fn to_signed(numbers: &[f32], steps: f32, room: &mut Vec<u8>, out: &mut Vec<i8>) {
     const MIDDLE: u8 = 128;
     room.resize(numbers.len(), 0);
     let zero = i32::from(MIDDLE);
@@ -310,7 +308,7 @@ impl Linear {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod testing {
     /// Numbers from -1 to 1 without a pattern.
     pub fn numbers(count: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
@@ -436,6 +434,7 @@ mod tests {
         let norm = Norm {
             gain: vec![2.0; 64],
             shift: vec![3.0; 64],
+            epsilon: 1e-5,
         };
         let mut out = Vec::new();
         Arithmetic::default().norm(&norm, &numbers(128, 7), &mut out);

@@ -24,8 +24,11 @@ const STRAIN: f32 = -0.6;
 /// From this score on a sentence is one that speaks of something else too, or in another's words.
 const GUARDED: f32 = 3.0;
 
-/// A plain marker of the rules below this score is not told as plain.
-const PLAIN: f32 = 1.5;
+/// A plain marker of the rules below this score is not told as plain,
+const PLAIN: f32 = 1.0;
+
+/// or below this one in a sentence that speaks of something else too, where all scores are lower.
+const PLAIN_BESIDE: f32 = 0.0;
 
 /// How sure the encoder must be of a reply to be heard where the rules say nothing or both.
 const SURE: f32 = 0.5;
@@ -166,15 +169,22 @@ impl Resemblance {
     /// of strain well are told as possible.
     pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Hit {
         let turn = &turns[hit.at];
-        let most = turn
+        let mut scores = turn
             .sentences
             .iter()
             .enumerate()
             .filter(|(_, s)| s.words.start >= hit.words.start && s.words.end <= hit.words.end)
             .filter_map(|(index, _)| self.sentences.get(&(hit.at, index)))
-            .map(|(_, encoded)| encoded.strain)
-            .max_by(f32::total_cmp);
-        if hit.tier == Tier::Explicit && most.is_some_and(|most| most < PLAIN) {
+            .peekable();
+        let known = scores.peek().is_some();
+        let plain = scores.any(|(near, encoded)| {
+            let enough = match near {
+                Nearness::Near => PLAIN,
+                Nearness::Guarded | Nearness::Far => PLAIN_BESIDE,
+            };
+            encoded.strain >= enough
+        });
+        if hit.tier == Tier::Explicit && known && !plain {
             hit.tier = Tier::Possible;
             hit.against
                 .push("as a whole it resembles written examples of strain only a little".into());

@@ -25,7 +25,7 @@ const STRAIN: f32 = -0.6;
 const GUARDED: f32 = 3.0;
 
 /// A plain marker of the rules below this score is not told as plain,
-const PLAIN: f32 = 1.0;
+const PLAIN: f32 = 1.5;
 
 /// or below this one in a sentence that speaks of something else too, where all scores are lower.
 const PLAIN_BESIDE: f32 = 0.0;

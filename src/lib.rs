@@ -6,9 +6,9 @@
 //!
 //! **[`audio`] → [`vault`] → [`speech`] → [`transcript`] → [`rupture`]**
 //!
-//! `arithmetic` is what both networks compute with, [`model`] keeps the speech models, [`lockdown`] takes away what the process does not need, and
-//! [`cli`] is the only module that prints, asks, or reads the environment. The library is given
-//! its clock, its folders and its randomness.
+//! `arithmetic` is what both networks compute with, [`model`] keeps the speech models, [`lockdown`]
+//! takes away what the process does not need, and [`cli`] is the only module that prints, asks, or
+//! reads the environment. The library is given its clock, its folders and its randomness.
 
 mod arithmetic;
 pub mod audio;

@@ -1,4 +1,4 @@
-//! What networks are made of: products with weights in eight bits, and norms.
+//! What networks are made of: products with weights in eight bits, norms, attention in single precision.
 //!
 //! Weights are kept in eight bits with a scale for each output, and what they are multiplied with is
 //! brought to eight bits row by row just before: on a processor that takes half to a third of the time
@@ -6,6 +6,7 @@
 //! are those of rten.
 
 pub(crate) mod lanes;
+mod single;
 
 use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};

@@ -1,7 +1,8 @@
 //! The speech engine: windows of sound in, words with times out.
 //!
 //! Two can write. On the processor it is our own, [`super::whisper`]. Where the program was built for an
-//! accelerator it is whisper.cpp, [`super::whispercpp`]. A model must have passed [`crate::model`]'s checks before it comes here.
+//! accelerator it is whisper.cpp, [`super::whispercpp`]. A model must have passed [`crate::model`]'s
+//! checks before it comes here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

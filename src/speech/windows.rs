@@ -1,8 +1,7 @@
 //! Packs a channel's own speech into windows for the engine, and maps times back.
 //!
 //! Whisper hears up to 30 seconds at once, and each window costs something of its own, so speech is packed
-//! across pauses. What
-//! is not own voice is left out: the engine cannot mishear what it is not given.
+//! across pauses. What is not own voice is left out: the engine cannot mishear what it is not given.
 
 use super::Span;
 use super::engine::LONGEST_WINDOW;

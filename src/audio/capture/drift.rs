@@ -192,8 +192,8 @@ mod tests {
             prop_assert_eq!(jumps, Vec::<f64>::new());
             let found = clock.ppm().unwrap();
             // In 4,000 runs with calls up to 10 ms late it was 23 parts in a million off at most, up to
-            // 30 ms late 65, and one run in a hundred 31 or more.
-            let enough = 1.0 + 3_000.0 * jitter;
+            // 30 ms late 65, and one run in a hundred 31 or more: none of those that are drawn here.
+            let enough = f64::min(1.0 + 3_000.0 * jitter, 30.0);
             prop_assert!((found - ppm).abs() < enough, "{} for {}", found, ppm);
             let error = clock.phase_at(180.0).unwrap() - 180.0 * ppm * 1e-6;
             prop_assert!(error.abs() < 0.003, "{} s off", error);

@@ -4,12 +4,8 @@
 //! Texts are laid end to end, so that nothing is computed for filling up; products with weights are in
 //! eight bits, attention is in single precision.
 
-use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
-use rten_simd::SimdOp;
-use rten_tensor::NdTensorView;
-use rten_vecmath::Softmax;
-
-use crate::arithmetic::{Arithmetic, Linear, Norm, Rows, Then, failed};
+use crate::Result;
+use crate::arithmetic::{Arithmetic, Linear, Norm, Rows, Then};
 
 /// How the file begins.
 const MAGIC: &[u8; 4] = b"UTE1";
@@ -147,7 +143,7 @@ impl Network {
         &self,
         texts: &[&Tokens],
         arithmetic: &mut Arithmetic,
-    ) -> crate::Result<Vec<(Vec<f32>, Vec<f32>)>> {
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         let width = self.width;
         let mut sums = Vec::new();
         for text in texts {
@@ -163,7 +159,11 @@ impl Network {
             let mut first = 0;
             for length in lengths() {
                 let qkv = &wide[first * 3 * width..][..length * 3 * width];
-                self.attend(qkv, &mut seen[first * width..][..length * width])?;
+                self.attend(
+                    qkv,
+                    arithmetic,
+                    &mut seen[first * width..][..length * width],
+                )?;
                 first += length;
             }
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
@@ -221,35 +221,17 @@ impl Network {
 
     /// Attention of every token of a text to every one; `qkv` holds queries, keys and values of a token side
     /// by side.
-    fn attend(&self, qkv: &[f32], out: &mut [f32]) -> crate::Result<()> {
+    fn attend(&self, qkv: &[f32], arithmetic: &mut Arithmetic, out: &mut [f32]) -> Result<()> {
         let (width, head) = (self.width, self.width / self.heads);
         let count = qkv.len() / (3 * width);
-        let single = GemmExecutor::<f32>::new();
-        let (mut scores, mut part) = (vec![0.0; count * count], vec![0.0; count * head]);
+        let mut part = vec![0.0; count * head];
         for at in (0..width).step_by(head) {
-            let side = |which: usize| {
-                let numbers = &qkv[which * width + at..];
-                NdTensorView::from_data_with_strides([count, head], numbers, [3 * width, 1])
-                    .map_err(|_| failed(rten_gemm::GemmError::OutputSizeMismatch))
+            let side = |which: usize| Rows {
+                numbers: &qkv[which * width + at..],
+                count,
+                step: 3 * width,
             };
-            let (queries, keys, values) = (side(0)?, side(1)?, side(2)?);
-            let fit = GemmOptions {
-                alpha: (head as f32).sqrt().recip(),
-                ..GemmOptions::default()
-            };
-            let (left, right) = (
-                GemmInputA::Unpacked(queries),
-                GemmInputB::Unpacked(keys.transposed()),
-            );
-            single.gemm(&mut scores, left, right, fit).map_err(failed)?;
-            for row in scores.chunks_exact_mut(count) {
-                Softmax::new_mut(row).dispatch();
-            }
-            let weights = NdTensorView::from_data([count, count], &scores[..]);
-            let (left, right) = (GemmInputA::Unpacked(weights), GemmInputB::Unpacked(values));
-            single
-                .gemm(&mut part, left, right, GemmOptions::default())
-                .map_err(failed)?;
+            arithmetic.look_back(side(0), side(1), side(2), head, &mut part)?;
             for (row, part) in out.chunks_exact_mut(width).zip(part.chunks_exact(head)) {
                 row[at..at + head].copy_from_slice(part);
             }

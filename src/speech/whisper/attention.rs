@@ -1,14 +1,13 @@
-//! Attention: of every position to every one in eight bits, of one query to what was heard in eight bits, and of
-//! one to what was written in single precision.
+//! Attention in eight bits: of every position to every one, and of one query to what was heard.
 
-use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
+use rten_gemm::{GemmExecutor, GemmInputB};
 use rten_simd::SimdOp;
 use rten_tensor::{Matrix, NdTensorView};
-use rten_vecmath::{MinMax, Softmax};
+use rten_vecmath::MinMax;
 
 use crate::Result;
 use crate::arithmetic::lanes::{Scale, Weigh};
-use crate::arithmetic::{Arithmetic, Rows, eight, failed, product, sum, to_signed};
+use crate::arithmetic::{Arithmetic, Rows, eight, product, sum, to_signed};
 
 /// Width of an attention head in every Whisper model.
 pub const HEAD: usize = 64;
@@ -18,17 +17,6 @@ const ROWS_AT_ONCE: usize = 128;
 /// The largest number of an attention head, by the same limit, where any two may be neighbours.
 fn most(eight: &GemmExecutor<u8, i8, i32>) -> f32 {
     if eight.may_saturate() { 63.0 } else { 127.0 }
-}
-
-/// What multiplies in single precision.
-fn single() -> GemmExecutor<f32> {
-    GemmExecutor::new()
-}
-
-/// Numbers as a matrix of rows.
-fn matrix(rows: Rows<'_>, width: usize) -> Result<Matrix<'_>> {
-    NdTensorView::from_data_with_strides([rows.count, width], rows.numbers, [rows.step, 1])
-        .map_err(|_| failed(GemmError::OutputSizeMismatch))
 }
 
 impl Arithmetic {
@@ -125,37 +113,6 @@ impl Arithmetic {
         self.sums.resize(rows * HEAD, 0);
         let count = self.weights.len() / rows;
         product(&mut self.sums, &self.weights, count, values)
-    }
-
-    /// Attention of one query of one head to keys and values in single precision, to `out`.
-    pub fn look_back(
-        &mut self,
-        query: &[f32],
-        keys: Rows,
-        values: Rows,
-        out: &mut [f32],
-    ) -> Result<()> {
-        self.part.resize(keys.count, 0.0);
-        let single = single();
-        let times = |out: &mut [f32], row: &[f32], matrix: Matrix, alpha| {
-            let left = NdTensorView::from_data([1, row.len()], row);
-            let options = GemmOptions {
-                alpha,
-                ..GemmOptions::default()
-            };
-            single
-                .gemm(
-                    out,
-                    GemmInputA::Unpacked(left),
-                    GemmInputB::Unpacked(matrix),
-                    options,
-                )
-                .map_err(failed)
-        };
-        let fit = (HEAD as f32).sqrt().recip();
-        times(&mut self.part, query, matrix(keys, HEAD)?.transposed(), fit)?;
-        Softmax::new_mut(&mut self.part).dispatch();
-        times(out, &self.part, matrix(values, HEAD)?, 1.0)
     }
 }
 
@@ -301,7 +258,13 @@ mod tests {
                 arithmetic.look(of(0, head, row), &kept, &mut one).unwrap();
                 assert!(furthest(&one, &wanted) < 0.02);
                 arithmetic
-                    .look_back(of(0, head, row), side(1), side(2), &mut one)
+                    .look_back(
+                        Rows::of(of(0, head, row), HEAD),
+                        side(1),
+                        side(2),
+                        HEAD,
+                        &mut one,
+                    )
                     .unwrap();
                 assert!(furthest(&one, &plain(head, row, &each_for_itself)) < 1e-4);
             }

@@ -52,18 +52,6 @@ struct Said {
     values: Vec<f32>,
 }
 
-impl Memory {
-    /// One of the same window of which nothing is written.
-    pub fn afresh(&self) -> Memory {
-        Memory {
-            heard: Rc::clone(&self.heard),
-            said: self.said.iter().map(|_| Said::default()).collect(),
-            length: 0,
-            aligned: vec![Vec::new(); self.aligned.len()],
-        }
-    }
-}
-
 impl Decoder {
     pub fn new(weights: &mut Weights, shape: &Shape) -> Result<Decoder> {
         let width = shape.state as usize;
@@ -93,7 +81,7 @@ impl Decoder {
         })
     }
 
-    /// Begins a window: `heard` is what the encoder made of it; `heads` are those, as (layer, head), that
+    /// Begins a window, of which clones can be written down in several ways: `heard` is what the encoder made of it; `heads` are those, as (layer, head), that
     /// are aligned with time.
     pub fn begin(
         &self,
@@ -170,7 +158,8 @@ impl Decoder {
                     };
                     let (keys, values) = (rows(&said.keys[head..]), rows(&said.values[head..]));
                     let out = &mut seen[row * width + head..][..HEAD];
-                    arithmetic.look_back(&qkv[head..][..HEAD], keys, values, out)?;
+                    let query = Rows::of(&qkv[head..][..HEAD], HEAD);
+                    arithmetic.look_back(query, keys, values, HEAD, out)?;
                 }
             }
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;

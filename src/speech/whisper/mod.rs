@@ -26,9 +26,8 @@ use search::Search;
 use tokens::Tokens;
 use weights::Weights;
 
-use crate::arithmetic::Arithmetic;
-
 use super::engine::{Piece, Sound, language_number};
+use crate::arithmetic::Arithmetic;
 use crate::{Error, Kind, Result};
 
 /// Tried one after another until what comes out may stand.
@@ -224,7 +223,7 @@ impl<'a> Writer<'a> {
         let mut logits = Vec::new();
         let start = [vec![self.model.tokens.start]];
         self.model.decoder.read(
-            &mut [&mut memory.afresh()],
+            &mut [&mut memory.clone()],
             &start,
             self.model.heads,
             &mut self.arithmetic,

@@ -51,7 +51,7 @@ struct Window {
     ended: Option<Attempt>,
 }
 
-/// Writes windows down. `lengths` says how long their sound is, in steps of 20 ms; `prompts`, of one
+/// Writes windows down, of which nothing is written in `memories`. `lengths` says how long their sound is, in steps of 20 ms; `prompts`, of one
 /// length, what stands before each text. Stops early, with what there is, where `stopped` says so.
 pub fn write(
     model: &Whisper,
@@ -139,7 +139,7 @@ impl Window {
     fn begin(memory: &Memory) -> Window {
         Window {
             active: vec![Hypothesis {
-                memory: memory.afresh(),
+                memory: memory.clone(),
                 attempt: Attempt::default(),
                 likely: 0.0,
             }],

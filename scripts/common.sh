@@ -79,21 +79,19 @@ apt_install() {
         --no-install-recommends "$@" >&2 </dev/null
 }
 
-# What the build needs: Rust, and what compiles whisper.cpp and reaches the sound system.
+# What the build needs: Rust, and what links it and reaches the sound system.
 need_to_build() {
     if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
         PATH=$HOME/.cargo/bin:$PATH
     fi
     have cargo || fail "Rust is missing. Install it as rust-lang.org says, then run this again."
-    have cmake || need cmake cmake cmake cmake "builds whisper.cpp, the speech engine"
-    if ! have c++; then
+    if ! have cc; then
         if [ "$(uname -s)" = Darwin ]; then
-            say "  missing: Apple's compiler (builds whisper.cpp): xcode-select --install"
+            say "  missing: Apple's linker: xcode-select --install"
         else
-            need g++ gcc-c++ gcc - "builds whisper.cpp, the speech engine"
+            need gcc gcc gcc - "links the program"
         fi
     fi
-    have make || need make make make - "builds whisper.cpp, the speech engine"
     if [ "$(uname -s)" = Linux ]; then
         have pkg-config || need pkg-config pkgconf-pkg-config pkgconf - "finds the sound library"
         # libasound2-dev; without pkg-config only its header can be looked for.
@@ -101,6 +99,14 @@ need_to_build() {
             need libasound2-dev alsa-lib-devel alsa-lib - "ALSA, the sound library"
         fi
     fi
+    install_missing || true
+}
+
+# What a build that writes with whisper.cpp needs besides.
+need_whispercpp() {
+    have cmake || need cmake cmake cmake cmake "builds whisper.cpp"
+    have c++ || need g++ gcc-c++ gcc - "builds whisper.cpp"
+    have make || need make make make - "builds whisper.cpp"
     install_missing || true
 }
 

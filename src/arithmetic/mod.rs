@@ -1,4 +1,5 @@
-//! What networks are made of: products with weights in eight bits, norms, attention in single precision.
+//! What networks are made of: products with weights in eight bits, norms, and what is computed in single
+//! precision.
 //!
 //! Weights are kept in eight bits with a scale for each output, and what they are multiplied with is
 //! brought to eight bits row by row just before: on a processor that takes half to a third of the time
@@ -7,6 +8,8 @@
 
 pub(crate) mod lanes;
 mod single;
+
+pub use single::Precise;
 
 use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};

@@ -1,6 +1,8 @@
-//! Attention in single precision, for few keys.
+//! Single precision, where eight bits save nothing: attention to few keys, and small layers.
 
-use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
+use rten_gemm::{
+    BiasVector, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix,
+};
 use rten_simd::SimdOp;
 use rten_tensor::{Matrix, NdTensorView};
 use rten_vecmath::Softmax;
@@ -23,6 +25,43 @@ fn times(out: &mut [f32], left: Matrix, right: Matrix, alpha: f32) -> Result<()>
     GemmExecutor::<f32>::new()
         .gemm(out, left, right, options)
         .map_err(failed)
+}
+
+/// A layer of weights in single precision.
+pub struct Precise {
+    weights: PackedBMatrix<f32>,
+    bias: Vec<f32>,
+    inputs: usize,
+}
+
+impl Precise {
+    /// Packs weights: `bias.len()` rows of `inputs` numbers.
+    pub fn new(weights: &[f32], inputs: usize, bias: Vec<f32>) -> Precise {
+        let matrix = NdTensorView::from_data([bias.len(), inputs], weights);
+        Precise {
+            weights: GemmExecutor::<f32>::new().prepack_b(matrix.transposed()),
+            bias,
+            inputs,
+        }
+    }
+
+    /// How many numbers it gives for a row.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Multiplies each row with the layer's weights, into rows of `out` as wide as the layer has outputs.
+    pub fn apply(&self, rows: Rows, out: &mut Vec<f32>) -> Result<()> {
+        out.resize(rows.count * self.outputs(), 0.0);
+        let options = GemmOptions {
+            bias: Some(BiasVector::Row(&self.bias)),
+            ..GemmOptions::default()
+        };
+        let left = GemmInputA::Unpacked(matrix(rows, self.inputs)?);
+        GemmExecutor::<f32>::new()
+            .gemm(out, left, GemmInputB::Packed(&self.weights), options)
+            .map_err(failed)
+    }
 }
 
 impl Arithmetic {

@@ -371,28 +371,24 @@ fn storage(area: &mut Area, cx: &Context, protections: &lockdown::Report) {
 fn machine(area: &mut Area) {
     let lacking = lacking_cpu_features();
     if lacking.is_empty() {
-        let sentence = "The processor has what transcription is built for.";
+        let sentence = "The processor has what makes transcription fast.";
         area.say("processor", Word::Ok, sentence);
     } else {
         let sentence = format!(
-            "The processor lacks {}: transcription will stop with an illegal instruction.",
+            "The processor lacks {}: transcription works, but takes several times as long.",
             lacking.join(", ")
         );
-        area.say("processor", Word::Missing, sentence)
-            .next("Build on this machine for it: GGML_NATIVE=ON cargo build --release");
+        area.say("processor", Word::Look, sentence)
+            .next("A small model: undertone transcribe last --model tiny.en");
     }
 }
 
-/// What whisper.cpp is built with on this kind of machine and this one lacks.
+/// What products of numbers are fast with on this kind of machine and this one lacks.
 fn lacking_cpu_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     let all = [
-        ("SSE4.2", std::is_x86_feature_detected!("sse4.2")),
-        ("AVX", std::is_x86_feature_detected!("avx")),
         ("AVX2", std::is_x86_feature_detected!("avx2")),
-        ("BMI2", std::is_x86_feature_detected!("bmi2")),
         ("FMA", std::is_x86_feature_detected!("fma")),
-        ("F16C", std::is_x86_feature_detected!("f16c")),
     ];
     #[cfg(not(target_arch = "x86_64"))]
     let all: [(&str, bool); 0] = [];

@@ -82,7 +82,7 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         threads: args.threads.map_or_else(speech::threads, usize::from),
         beam: usize::from(args.beam),
     };
-    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
+    let engine = Engine::load(&installed.path, &installed.name, detector)?;
     let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
     drop(engine);
     let moments = moments::read(&session)?;

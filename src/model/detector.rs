@@ -1,14 +1,17 @@
-//! The voice detector: Silero, in the ggml form that whisper.cpp reads.
+//! The voice detector: Silero, in the ggml form that whisper.cpp publishes.
 //!
 //! One known file, accepted by its digest and no other. Without it transcribing works, but words that
 //! Whisper makes of noise are caught less well.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::ggml::Format;
+use super::numbers;
 use super::store::{Store, UNFINISHED};
 use crate::{Error, Result};
 
@@ -31,13 +34,77 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     (hex::encode(Sha256::digest(&bytes)) == SHA256).then_some(bytes)
 }
 
+/// The detector's tensors by their names, innermost numbers first.
+pub type Detector = HashMap<String, Vec<f32>>;
+
+/// The bytes of a detector's file that are left to be read.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, left) = self.0.split_at_checked(count)?;
+        self.0 = left;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        let bytes = self.take(4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    }
+
+    fn text(&mut self, length: usize) -> Option<String> {
+        String::from_utf8(self.take(length)?.into()).ok()
+    }
+
+    /// What comes before the tensors: a number, the name, five numbers, the layers' sizes, four more.
+    fn header(&mut self) -> Option<()> {
+        self.number()?;
+        let name = self.number()?;
+        self.take(name)?;
+        for _ in 0..5 {
+            self.number()?;
+        }
+        let layers = self.number()?;
+        self.take(layers.checked_mul(12)?.checked_add(16)?)?;
+        Some(())
+    }
+
+    /// Its name and numbers: first how many dimensions, how long its name, which form, its sizes.
+    fn tensor(&mut self) -> Option<(String, Vec<f32>)> {
+        let (dimensions, name, form) = (self.number()?, self.number()?, self.number()?);
+        let mut count = 1usize;
+        for _ in 0..dimensions {
+            count = count.checked_mul(self.number()?)?;
+        }
+        let name = self.text(name)?;
+        let (form, size) = match form {
+            0 => (Format::F32, 4),
+            1 => (Format::F16, 2),
+            _ => return None,
+        };
+        let bytes = self.take(count.checked_mul(size)?)?;
+        Some((name, numbers::of(form, bytes)))
+    }
+}
+
+/// The tensors in the file's bytes.
+fn parts(bytes: &[u8]) -> Option<Detector> {
+    let mut rest = Rest(bytes);
+    rest.header()?;
+    let mut parts = Detector::new();
+    while !rest.0.is_empty() {
+        let (name, numbers) = rest.tensor()?;
+        parts.insert(name, numbers);
+    }
+    Some(parts)
+}
+
 impl Store {
     /// The installed voice detector, read whole and verified just now; none where it is not there or
     /// not what it should be.
     #[must_use]
-    pub fn detector(&self) -> Option<PathBuf> {
-        let path = self.dir().join(FILE);
-        read(&path).map(|_| path)
+    pub fn detector(&self) -> Option<Detector> {
+        parts(&read(&self.dir().join(FILE))?)
     }
 
     /// Installs the voice detector if that is what the file is; tells whether it was.

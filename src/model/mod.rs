@@ -25,7 +25,7 @@ mod toy;
 mod vocabulary;
 
 pub use catalog::{Digest, Entry, Languages, catalog};
-pub use detector::DETECTOR;
+pub use detector::{DETECTOR, Detector};
 pub use shape::Shape;
 pub use store::{Installed, Progress, Step, Store, Trust, Verified};
 

@@ -1,31 +1,25 @@
 //! The speech engine: windows of sound in, words with times out.
 //!
-//! Two can write. On the processor it is our own, [`super::whisper`]. Where the program was built for an
-//! accelerator it is whisper.cpp, [`super::whispercpp`]. A model must have passed [`crate::model`]'s
+//! Two can write. On the processor it is our own, `whisper`. Where the program was built for an
+//! accelerator it is whisper.cpp, `whispercpp`. A model must have passed [`crate::model`]'s
 //! checks before it comes here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use whisper_rs::{WhisperVadContext, WhisperVadContextParams};
-
-use super::whisper::{Whisper, Writer};
-use super::whispercpp::{self, Cpp};
+use super::silero::{STEP, Silero};
+#[cfg(not(feature = "whispercpp"))]
+use super::whisper::{NAME, Whisper, Writer};
+#[cfg(feature = "whispercpp")]
+use super::whispercpp::{NAME, Whisper, Writer};
+use crate::Result;
 use crate::audio::SPEECH_RATE;
-use crate::{Error, Kind, Result};
+use crate::model::Detector;
 
 /// Longest window that is given to the engine, in seconds. The encoder has room for 30.
 pub const LONGEST_WINDOW: f64 = 29.0;
 
-/// Windows that all workers have in hand, at most,
-const WINDOWS_AT_ONCE: usize = 8;
-/// and what may be kept of them, in bytes.
-const KEPT_AT_ONCE: usize = 256 << 20;
-
-/// Samples in a step of the voice detector (32 ms, given by the detector).
-const VOICE_STEP: usize = 512;
 /// Voice probability from which a step is taken as voice: the detector's own recommendation.
 const VOICE: f32 = 0.5;
 /// Whether there is a voice is judged this far around a word, in seconds: consonants alone say little.
@@ -48,10 +42,7 @@ pub struct Decoding {
 pub const BEAM: usize = 5;
 
 /// Name and version of the engine, as written in transcripts.
-pub const ENGINE_NAME: &str = match whispercpp::ACCELERATED {
-    true => whispercpp::NAME,
-    false => concat!("undertone ", env!("CARGO_PKG_VERSION")),
-};
+pub const ENGINE_NAME: &str = NAME;
 
 /// A word within a window.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,82 +99,46 @@ pub struct Piece {
 
 /// A loaded model. It is shared; each [`Worker`] computes on its own.
 pub struct Engine {
-    machine: Machine,
-    detector: Option<PathBuf>,
-}
-
-enum Machine {
-    Own(Box<Whisper>),
-    Cpp(Cpp),
+    model: Whisper,
+    detector: Option<Silero>,
 }
 
 /// Computes windows, beside other workers of the same model.
 pub struct Worker<'a> {
-    hand: Hand<'a>,
-    detector: Option<WhisperVadContext>,
-}
-
-enum Hand<'a> {
-    /// With a pool of one thread, so that its products do not spread over threads of others.
-    Own(Box<Writer<'a>>, ThreadPool),
-    Cpp(whispercpp::Worker<'a>),
+    writer: Writer<'a>,
+    detector: Option<&'a Silero>,
 }
 
 impl Engine {
     /// Loads a model that has been checked. `name` is its catalogue name: it picks the attention
-    /// heads that align words to sound. `detector` is a checked Silero model in ggml form; without it no
-    /// word is judged by whether it is a voice.
+    /// heads that align words to sound. Without the voice detector no word is judged by whether it is a
+    /// voice.
     ///
     /// # Errors
-    /// [`Kind::Model`] if the file is refused.
-    pub fn load(path: &Path, name: &str, detector: Option<&Path>) -> Result<Engine> {
-        whisper_rs::install_logging_hooks();
-        let machine = match whispercpp::ACCELERATED {
-            true => Machine::Cpp(Cpp::load(path, name)?),
-            false => Machine::Own(Box::new(Whisper::load(path, name)?)),
-        };
+    /// [`crate::Kind::Model`] if the file is refused.
+    pub fn load(path: &Path, name: &str, detector: Option<Detector>) -> Result<Engine> {
         Ok(Engine {
-            machine,
-            detector: detector.map(Path::to_owned),
+            model: Whisper::load(path, name)?,
+            detector: detector.map(Silero::new).transpose()?,
         })
     }
 
     /// A worker with memory of its own.
     ///
     /// # Errors
-    /// [`Kind::Model`] if there is not enough memory for it.
+    /// [`crate::Kind::Model`] if there is not enough memory for it; [`crate::Kind::Internal`] where no
+    /// thread can be started.
     pub fn worker(&self) -> Result<Worker<'_>> {
-        let hand = match &self.machine {
-            Machine::Own(model) => {
-                let pool = ThreadPoolBuilder::new()
-                    .num_threads(1)
-                    .build()
-                    .map_err(|_| {
-                        Error::new(
-                            Kind::Internal,
-                            "This system lets no more threads be started.",
-                        )
-                    })?;
-                Hand::Own(Box::new(Writer::new(model)), pool)
-            }
-            Machine::Cpp(model) => Hand::Cpp(model.worker()?),
-        };
         Ok(Worker {
-            hand,
-            detector: self.detector.as_deref().map(detector).transpose()?,
+            writer: self.model.writer()?,
+            detector: self.detector.as_ref(),
         })
     }
 
     /// How many windows each of so many workers should be given at once.
     #[must_use]
     pub fn at_once(&self, workers: usize) -> usize {
-        match &self.machine {
-            Machine::Own(model) => {
-                let fit = KEPT_AT_ONCE / model.kept_bytes().max(1);
-                (fit.min(WINDOWS_AT_ONCE) / workers).max(1)
-            }
-            Machine::Cpp(_) => 1,
-        }
+        self.model.at_once(workers)
     }
 }
 
@@ -191,46 +146,22 @@ impl Worker<'_> {
     /// Transcribes windows. What `decoding` says of the language is left to them.
     ///
     /// # Errors
-    /// [`Kind::Cancelled`] when `cancel` becomes true, [`Kind::Model`] if the engine gives up.
+    /// [`crate::Kind::Cancelled`] when `cancel` becomes true, [`crate::Kind::Model`] if the engine gives up.
     pub fn transcribe(
         &mut self,
         windows: &[Sound],
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Written>> {
-        let written: Vec<(Vec<Piece>, Option<&'static str>)> = match &mut self.hand {
-            Hand::Own(writer, pool) => {
-                let expected = decoding.vocabulary.as_deref();
-                let texts =
-                    pool.install(|| writer.write(windows, expected, decoding.beam, cancel))?;
-                texts
-                    .into_iter()
-                    .map(|text| {
-                        let language = whisper_rs::get_lang_str(text.language as i32);
-                        (text.pieces, language)
-                    })
-                    .collect()
-            }
-            Hand::Cpp(worker) => {
-                let mut out = Vec::with_capacity(windows.len());
-                for window in windows {
-                    let pieces = worker.transcribe(window, decoding, cancel)?;
-                    out.push((pieces, worker.language()));
-                }
-                out
-            }
-        };
+        let written = self.writer.write(windows, decoding, cancel)?;
         let mut out = Vec::with_capacity(windows.len());
         for (window, (pieces, language)) in windows.iter().zip(written) {
             let samples = window.samples;
             let mut words = words(&pieces, samples.len() as f64 / f64::from(SPEECH_RATE));
-            if let (Some(detector), false) = (&mut self.detector, words.is_empty()) {
-                let gave_up =
-                    |_| Error::new(Kind::Model, "The voice detector gave up on a passage.");
-                detector.detect_speech(samples).map_err(gave_up)?;
+            if let (Some(detector), false) = (self.detector, words.is_empty()) {
+                let steps = detector.voices(samples)?;
                 for word in &mut words {
-                    let steps = detector.probabilities();
-                    word.voice = Some(voice_around(steps, word.start, word.end));
+                    word.voice = Some(voice_around(&steps, word.start, word.end));
                 }
             }
             out.push(Written { words, language });
@@ -261,21 +192,9 @@ impl Worker<'_> {
     }
 }
 
-/// The voice detector, for one worker.
-fn detector(path: &Path) -> Result<WhisperVadContext> {
-    let refused = || Error::new(Kind::Model, "The voice detector cannot be loaded.");
-    let path = path
-        .to_str()
-        .filter(|path| !path.contains('\0'))
-        .ok_or_else(refused)?;
-    let mut parameters = WhisperVadContextParams::new();
-    parameters.set_n_threads(1);
-    WhisperVadContext::new(path, parameters).map_err(|_| refused())
-}
-
 /// Share of the detector's steps around a word that are voice.
 fn voice_around(steps: &[f32], start: f64, end: f64) -> f32 {
-    let step = |seconds: f64| (seconds.max(0.0) * f64::from(SPEECH_RATE)) as usize / VOICE_STEP;
+    let step = |seconds: f64| (seconds.max(0.0) * f64::from(SPEECH_RATE)) as usize / STEP;
     let last = (step(end + AROUND) + 1).min(steps.len());
     let near = &steps[step(start - AROUND).min(last)..last];
     let voices = near
@@ -342,19 +261,6 @@ fn hummed(text: &str) -> bool {
         && letters
             .iter()
             .all(|letter| matches!(*letter, "M" | "m" | "H" | "h"))
-}
-
-/// Whether Whisper knows a language by this code, such as `en`.
-#[must_use]
-pub fn knows_language(code: &str) -> bool {
-    language_number(code).is_some()
-}
-
-/// Whisper's number of a language.
-pub(super) fn language_number(code: &str) -> Option<u32> {
-    // The binding panics on a NUL inside.
-    let number = (!code.contains('\0')).then(|| whisper_rs::get_lang_id(code))??;
-    u32::try_from(number).ok()
 }
 
 #[cfg(test)]

@@ -7,21 +7,26 @@
 mod drafts;
 mod engine;
 mod features;
+mod languages;
 mod live;
 mod pitch;
 mod plan;
 mod separation;
+mod silero;
 pub(crate) mod spans;
 mod suspect;
 #[cfg(test)]
 mod testing;
 mod transcribe;
 mod voice;
+#[cfg_attr(feature = "whispercpp", allow(dead_code))]
 mod whisper;
+#[cfg(feature = "whispercpp")]
 mod whispercpp;
 mod windows;
 
-pub use engine::{BEAM, Decoding, ENGINE_NAME, Engine, Worker, knows_language};
+pub use engine::{BEAM, Decoding, ENGINE_NAME, Engine, Worker};
+pub use languages::knows_language;
 pub use live::{Live, Utterance};
 pub use transcribe::{Heard, Opener, Progress, threads, transcribe, vocabulary};
 

@@ -1,6 +1,6 @@
 //! whisper.cpp, for accelerators.
 //!
-//! The only file that touches whisper-rs for writing. whisper.cpp ends the process on files it does not
+//! The only file that touches whisper-rs. whisper.cpp ends the process on files it does not
 //! expect, so a model must have passed [`crate::model`]'s checks.
 
 use std::path::Path;
@@ -23,33 +23,25 @@ pub const NAME: &str = "whisper.cpp 1.8.3";
 /// 32, which sends the attention to ggml's slowest kernel: a tenth to a sixth of all processor time.
 const ENCODER_LENGTH: i32 = 1472;
 
-/// Whether this program was built to compute elsewhere than by our own code on the processor.
-pub const ACCELERATED: bool = cfg!(any(
-    feature = "cuda",
-    feature = "vulkan",
-    feature = "metal",
-    feature = "coreml",
-    feature = "openblas"
-));
-
 /// A loaded model.
-pub struct Cpp {
+pub struct Whisper {
     context: WhisperContext,
     name: String,
 }
 
 /// Computes one window after another.
-pub struct Worker<'a> {
-    model: &'a Cpp,
+pub struct Writer<'a> {
+    model: &'a Whisper,
     state: WhisperState,
 }
 
-impl Cpp {
+impl Whisper {
     /// Loads a model that has been checked; `name` as for [`super::Engine::load`].
     ///
     /// # Errors
     /// [`Kind::Model`] if whisper.cpp refuses the file.
-    pub fn load(path: &Path, name: &str) -> Result<Cpp> {
+    pub fn load(path: &Path, name: &str) -> Result<Whisper> {
+        whisper_rs::install_logging_hooks();
         let refused = || {
             Error::new(
                 Kind::Model,
@@ -68,17 +60,22 @@ impl Cpp {
             });
         }
         let context = WhisperContext::new_with_params(path, parameters).map_err(|_| refused())?;
-        Ok(Cpp {
+        Ok(Whisper {
             context,
             name: name.to_owned(),
         })
     }
 
-    /// A worker with memory of its own.
+    /// One window after another is all it does.
+    pub fn at_once(&self, _: usize) -> usize {
+        1
+    }
+
+    /// A writer with memory of its own.
     ///
     /// # Errors
     /// [`Kind::Model`] if there is not enough memory for it.
-    pub fn worker(&self) -> Result<Worker<'_>> {
+    pub fn writer(&self) -> Result<Writer<'_>> {
         let state = self.context.create_state().map_err(|_| {
             Error::new(
                 Kind::Model,
@@ -86,16 +83,31 @@ impl Cpp {
             )
             .hint("undertone model list")
         })?;
-        Ok(Worker { model: self, state })
+        Ok(Writer { model: self, state })
     }
 }
 
-impl Worker<'_> {
-    /// Transcribes one window.
+impl Writer<'_> {
+    /// Writes down one window after another: pieces in order, and the language (ISO 639-1).
     ///
     /// # Errors
     /// [`Kind::Cancelled`] when `cancel` becomes true, [`Kind::Model`] if whisper.cpp gives up.
-    pub fn transcribe(
+    pub fn write(
+        &mut self,
+        windows: &[Sound],
+        decoding: &Decoding,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {
+        let mut out = Vec::with_capacity(windows.len());
+        for window in windows {
+            let pieces = self.one(window, decoding, cancel)?;
+            let language = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+            out.push((pieces, language));
+        }
+        Ok(out)
+    }
+
+    fn one(
         &mut self,
         window: &Sound,
         decoding: &Decoding,
@@ -113,12 +125,6 @@ impl Worker<'_> {
         }
         outcome.map_err(|_| Error::new(Kind::Model, "The speech model gave up on a passage."))?;
         Ok(self.pieces())
-    }
-
-    /// The language that the last window was decoded in.
-    #[must_use]
-    pub fn language(&self) -> Option<&'static str> {
-        whisper_rs::get_lang_str(self.state.full_lang_id_from_state())
     }
 
     fn parameters<'a>(

@@ -18,6 +18,8 @@ mod weights;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use attempt::Attempt;
 use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
@@ -26,9 +28,18 @@ use search::Search;
 use tokens::Tokens;
 use weights::Weights;
 
-use super::engine::{Piece, Sound, language_number};
+use super::engine::{Decoding, Piece, Sound};
+use super::languages;
 use crate::arithmetic::Arithmetic;
 use crate::{Error, Kind, Result};
+
+/// Name and version, as written in transcripts.
+pub const NAME: &str = concat!("undertone ", env!("CARGO_PKG_VERSION"));
+
+/// Windows that all writers have in hand, at most,
+const WINDOWS_AT_ONCE: usize = 8;
+/// and what may be kept of them, in bytes.
+const KEPT_AT_ONCE: usize = 256 << 20;
 
 /// Tried one after another until what comes out may stand.
 const TEMPERATURES: [f32; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
@@ -48,15 +59,6 @@ pub struct Whisper {
     heads: &'static [(usize, usize)],
     mels: usize,
     longest: usize,
-}
-
-/// What was written of a window.
-#[derive(Debug)]
-pub struct Text {
-    /// Its pieces in order.
-    pub pieces: Vec<Piece>,
-    /// The language it was written in, by Whisper's number; 0 for English only.
-    pub language: u32,
 }
 
 /// A window, or what is left of it, that waits to be written down.
@@ -99,9 +101,32 @@ impl Whisper {
         !self.tokens.languages().is_empty()
     }
 
-    /// Bytes that are kept of what was heard in a window while it is written down, at most.
-    pub fn kept_bytes(&self) -> usize {
-        self.decoder.kept_bytes() * self.encoder.longest()
+    /// How many windows each of so many writers should be given at once.
+    pub fn at_once(&self, writers: usize) -> usize {
+        let kept_of_one = self.decoder.kept_bytes() * self.encoder.longest();
+        let fit = KEPT_AT_ONCE / kept_of_one.max(1);
+        (fit.min(WINDOWS_AT_ONCE) / writers).max(1)
+    }
+
+    /// A writer with room of its own.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where no thread can be started.
+    pub fn writer(&self) -> Result<Writer<'_>> {
+        let pool = ThreadPoolBuilder::new().num_threads(1).build();
+        Ok(Writer {
+            hand: Hand {
+                model: self,
+                painter: Painter::new(&self.filters, self.mels),
+                arithmetic: Arithmetic::default(),
+            },
+            pool: pool.map_err(|_| {
+                Error::new(
+                    Kind::Internal,
+                    "This system lets no more threads be started.",
+                )
+            })?,
+        })
     }
 
     /// Tokens that a window may have: half of what fits, as the models were trained.
@@ -112,33 +137,43 @@ impl Whisper {
 
 /// Writes with a model. One for each thread.
 pub struct Writer<'a> {
-    model: &'a Whisper,
-    painter: Painter,
-    arithmetic: Arithmetic,
+    hand: Hand<'a>,
+    /// Of one thread, so that its products do not spread over threads of others.
+    pool: ThreadPool,
 }
 
-impl<'a> Writer<'a> {
-    /// A writer with room of its own.
-    pub fn new(model: &'a Whisper) -> Writer<'a> {
-        Writer {
-            model,
-            painter: Painter::new(&model.filters, model.mels),
-            arithmetic: Arithmetic::default(),
-        }
-    }
-
-    /// Writes down windows at once. A language that is not known is found out in its channel's first
-    /// window. `expected`: words to expect.
+impl Writer<'_> {
+    /// Writes down windows at once: pieces in order, and the language (ISO 639-1). A language that is not
+    /// known is found out in its channel's first window.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] when `cancel` becomes true.
     pub fn write(
         &mut self,
         windows: &[Sound],
-        expected: Option<&str>,
-        beam: usize,
+        decoding: &Decoding,
         cancel: &AtomicBool,
-    ) -> Result<Vec<Text>> {
+    ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {
+        self.pool
+            .install(|| self.hand.write(windows, decoding, cancel))
+    }
+}
+
+/// What a [`Writer`] has of its own.
+struct Hand<'a> {
+    model: &'a Whisper,
+    painter: Painter,
+    arithmetic: Arithmetic,
+}
+
+impl Hand<'_> {
+    fn write(
+        &mut self,
+        windows: &[Sound],
+        decoding: &Decoding,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {
+        let expected = decoding.vocabulary.as_deref();
         let stopped = || cancel.load(Ordering::Relaxed);
         let pictures = windows
             .iter()
@@ -149,9 +184,9 @@ impl<'a> Writer<'a> {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
-        let mut languages: Vec<Option<u32>> = windows
+        let mut spoken: Vec<Option<u32>> = windows
             .iter()
-            .map(|window| window.language.and_then(language_number))
+            .map(|window| window.language.and_then(languages::number))
             .collect();
         let mut waiting: Vec<Waiting> = (0..windows.len())
             .map(|window| Waiting { window, from: 0 })
@@ -171,7 +206,7 @@ impl<'a> Writer<'a> {
             let mut prompts = Vec::with_capacity(waiting.len());
             for (part, memory) in waiting.iter().zip(&memories) {
                 let channel = windows[part.window].channel;
-                let own = windows.iter().zip(&languages);
+                let own = windows.iter().zip(&spoken);
                 let language = match own
                     .filter(|(window, _)| window.channel == channel)
                     .find_map(|(_, language)| *language)
@@ -179,12 +214,12 @@ impl<'a> Writer<'a> {
                     None if self.model.multilingual() => self.language_of(memory)?,
                     known => known.unwrap_or(0),
                 };
-                languages[part.window] = Some(language);
+                spoken[part.window] = Some(language);
                 let room = self.model.longest / 2 - 1;
                 let tokens = &self.model.tokens;
                 prompts.push(tokens.prompt(expected, language, room));
             }
-            let attempts = self.attempts(memories, &lengths, &prompts, beam, &stopped)?;
+            let attempts = self.attempts(memories, &lengths, &prompts, decoding.beam, &stopped)?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
             }
@@ -201,12 +236,10 @@ impl<'a> Writer<'a> {
             }
             waiting = left;
         }
-        let languages = languages.into_iter().map(Option::unwrap_or_default);
-        Ok(out
+        let codes = spoken
             .into_iter()
-            .zip(languages)
-            .map(|(pieces, language)| Text { pieces, language })
-            .collect())
+            .map(|number| languages::code(number.unwrap_or_default()));
+        Ok(out.into_iter().zip(codes).collect())
     }
 
     /// Encodes a picture from a position on.

@@ -42,7 +42,7 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
         threads: 1,
         beam: speech::BEAM,
     };
-    let engine = Engine::load(&installed.path, &installed.name, detector.as_deref())?;
+    let engine = Engine::load(&installed.path, &installed.name, detector)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let begun = Instant::now();
     engine

@@ -8,14 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use super::silero::{STEP, Silero};
 #[cfg(not(feature = "whispercpp"))]
 use super::whisper::{NAME, Whisper, Writer};
 #[cfg(feature = "whispercpp")]
 use super::whispercpp::{NAME, Whisper, Writer};
-use crate::Result;
 use crate::audio::SPEECH_RATE;
 use crate::model::Detector;
+use crate::{Error, Kind, Result};
 
 /// Longest window that is given to the engine, in seconds. The encoder has room for 30.
 pub const LONGEST_WINDOW: f64 = 29.0;
@@ -71,6 +73,8 @@ pub struct Sound<'a> {
     pub channel: usize,
     /// The language it is in, ISO 639-1, or none to let a multilingual model find out.
     pub language: Option<&'a str>,
+    /// What the same speaker said some time before, as far as it is known: its style and its names help.
+    pub before: &'a str,
 }
 
 /// What a worker made of a window.
@@ -107,6 +111,8 @@ pub struct Engine {
 pub struct Worker<'a> {
     writer: Writer<'a>,
     detector: Option<&'a Silero>,
+    /// Of one thread, so that its products do not spread over threads of others.
+    pool: ThreadPool,
 }
 
 impl Engine {
@@ -115,7 +121,7 @@ impl Engine {
     /// voice.
     ///
     /// # Errors
-    /// [`crate::Kind::Model`] if the file is refused.
+    /// [`Kind::Model`] if the file is refused.
     pub fn load(path: &Path, name: &str, detector: Option<Detector>) -> Result<Engine> {
         Ok(Engine {
             model: Whisper::load(path, name)?,
@@ -126,10 +132,13 @@ impl Engine {
     /// A worker with memory of its own.
     ///
     /// # Errors
-    /// [`crate::Kind::Model`] if there is not enough memory for it; [`crate::Kind::Internal`] where no
-    /// thread can be started.
+    /// [`Kind::Model`] if there is not enough memory for it; [`Kind::Internal`] where no thread can be
+    /// started.
     pub fn worker(&self) -> Result<Worker<'_>> {
+        let pool = ThreadPoolBuilder::new().num_threads(1).build();
+        let refused = "This system lets no more threads be started.";
         Ok(Worker {
+            pool: pool.map_err(|_| Error::new(Kind::Internal, refused))?,
             writer: self.model.writer()?,
             detector: self.detector.as_ref(),
         })
@@ -146,27 +155,34 @@ impl Worker<'_> {
     /// Transcribes windows. What `decoding` says of the language is left to them.
     ///
     /// # Errors
-    /// [`crate::Kind::Cancelled`] when `cancel` becomes true, [`crate::Kind::Model`] if the engine gives up.
+    /// [`Kind::Cancelled`] when `cancel` becomes true, [`Kind::Model`] if the engine gives up.
     pub fn transcribe(
         &mut self,
         windows: &[Sound],
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Written>> {
-        let written = self.writer.write(windows, decoding, cancel)?;
-        let mut out = Vec::with_capacity(windows.len());
-        for (window, (pieces, language)) in windows.iter().zip(written) {
-            let samples = window.samples;
-            let mut words = words(&pieces, samples.len() as f64 / f64::from(SPEECH_RATE));
-            if let (Some(detector), false) = (self.detector, words.is_empty()) {
-                let steps = detector.voices(samples)?;
-                for word in &mut words {
-                    word.voice = Some(voice_around(&steps, word.start, word.end));
+        let Worker {
+            writer,
+            detector,
+            pool,
+        } = self;
+        pool.install(|| {
+            let written = writer.write(windows, decoding, cancel)?;
+            let mut out = Vec::with_capacity(windows.len());
+            for (window, (pieces, language)) in windows.iter().zip(written) {
+                let samples = window.samples;
+                let mut words = words(&pieces, samples.len() as f64 / f64::from(SPEECH_RATE));
+                if let (Some(detector), false) = (detector.as_deref(), words.is_empty()) {
+                    let steps = detector.voices(samples)?;
+                    for word in &mut words {
+                        word.voice = Some(voice_around(&steps, word.start, word.end));
+                    }
                 }
+                out.push(Written { words, language });
             }
-            out.push(Written { words, language });
-        }
-        Ok(out)
+            Ok(out)
+        })
     }
 
     /// Transcribes one window in the language that `decoding` asks for.
@@ -183,6 +199,7 @@ impl Worker<'_> {
             samples,
             channel: 0,
             language: decoding.language.as_deref(),
+            before: "",
         };
         let written = self.transcribe(&[window], decoding, cancel)?.pop();
         Ok(written.unwrap_or(Written {

@@ -5,6 +5,7 @@
 //! repetitions ("no, no, no") take time to say and have voice under each word; loops do not.
 
 use super::Word;
+use super::engine::WindowWord;
 
 /// Share of a word's frames with own voice under which there is no sound to carry the word.
 const NO_VOICE: f32 = 0.10;
@@ -56,6 +57,33 @@ pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
     }
     mark_hurried(words);
     mark_loops(words);
+}
+
+/// What may be given to the model as said before: a window's words, but for those that may be inventions; an
+/// invention would breed more.
+pub fn trusted(words: &[WindowWord]) -> String {
+    let evidence: Vec<Evidence> = words
+        .iter()
+        .map(|word| Evidence {
+            voice: 1.0,
+            certain: word.voice,
+            no_speech: word.no_speech,
+        })
+        .collect();
+    let mut words: Vec<Word> = words
+        .iter()
+        .map(|word| Word {
+            text: word.text.clone(),
+            start: word.start,
+            end: word.end,
+            probability: word.probability,
+            suspect: false,
+        })
+        .collect();
+    mark(&mut words, &evidence);
+    let kept = words.iter().filter(|word| !word.suspect);
+    let kept: Vec<&str> = kept.map(|word| word.text.as_str()).collect();
+    kept.join(" ")
 }
 
 /// Marks improbable words for which there was no time.

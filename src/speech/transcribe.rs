@@ -3,6 +3,7 @@
 //! The sound is read twice from its start and never held whole, so that memory does not grow
 //! with the session beyond a few bytes a frame.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -13,6 +14,7 @@ use super::engine::{Decoding, Engine, Sound, Written};
 use super::features;
 use super::plan::plan;
 use super::separation;
+use super::suspect;
 use super::windows::{Piece, Window};
 use super::{ChannelSpeech, Separation};
 use crate::audio::{Frames, SPEECH_RATE};
@@ -20,6 +22,9 @@ use crate::{Error, Kind, Result};
 
 /// Edges of a piece are faded over this many samples (10 ms), so that no click is transcribed.
 const FADE: usize = 160;
+
+/// How much of what a speaker said last is kept for their next windows, in bytes: more than the model looks at.
+const KEPT_OF_SAID: usize = 600;
 
 /// How far the work has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,7 +125,8 @@ pub(super) fn write_down(
     let workers = decoding.threads.max(1);
     let windows: usize = plans.iter().map(Vec::len).sum();
     // No worker is to stand by because another has all that there is.
-    let at_once = engine.at_once(workers).min(windows.div_ceil(workers));
+    // And each is to write some windows before others, which then know what was said before.
+    let at_once = engine.at_once(workers).min(windows.div_ceil(2 * workers));
     let shared = Shared {
         engine,
         decoding,
@@ -129,14 +135,20 @@ pub(super) fn write_down(
     };
     std::thread::scope(|scope| {
         let (results, finished) = mpsc::channel();
-        let (queue, jobs) = mpsc::sync_channel::<Job>(workers);
-        // The workers alone hold it, so that nobody waits for workers that are gone.
-        let jobs = Arc::new(Mutex::new(jobs));
+        // Each worker has jobs of its own, in turn: what a window has before it is then the same in every run.
+        let mut queues = Vec::with_capacity(workers);
         for _ in 0..workers {
-            let (shared, jobs, results) = (&shared, Arc::clone(&jobs), results.clone());
-            scope.spawn(move || shared.work(&jobs, &results));
+            let (queue, jobs) = mpsc::sync_channel::<Job>(1);
+            let (shared, results) = (&shared, results.clone());
+            scope.spawn(move || shared.work(jobs, &results));
+            queues.push(queue);
         }
-        drop((results, jobs));
+        drop(results);
+        let mut turn = queues.iter().cycle();
+        let mut hand_out = |job: Job| {
+            // Workers that are gone have said why among the results.
+            let _ = turn.next().map(|queue| queue.send(job));
+        };
         let mut take = |result: Result<Done>| -> Result<()> {
             let result = result?;
             let window = &plans[result.channel][result.window];
@@ -149,15 +161,14 @@ pub(super) fn write_down(
         fill(&mut *open()?, plans, &mut |channel, window, sound| {
             waiting.push((channel, window, sound));
             if waiting.len() >= at_once {
-                // Workers that are gone have said why among the results.
-                let _ = queue.send(std::mem::take(&mut waiting));
+                hand_out(std::mem::take(&mut waiting));
             }
             finished.try_iter().try_for_each(&mut take)
         })?;
         if !waiting.is_empty() {
-            let _ = queue.send(waiting);
+            hand_out(waiting);
         }
-        drop(queue);
+        drop(queues);
         finished.iter().try_for_each(&mut take)
     })
 }
@@ -270,21 +281,18 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     /// Transcribes windows until there are no more, or some fail.
-    fn work(&self, jobs: &Mutex<mpsc::Receiver<Job>>, results: &mpsc::Sender<Result<Done>>) {
+    fn work(&self, jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<Result<Done>>) {
         if let Err(error) = self.run(jobs, results) {
             // Nobody listens only if something else failed before.
             let _ = results.send(Err(error));
         }
     }
 
-    fn run(
-        &self,
-        jobs: &Mutex<mpsc::Receiver<Job>>,
-        results: &mpsc::Sender<Result<Done>>,
-    ) -> Result<()> {
+    fn run(&self, jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<Result<Done>>) -> Result<()> {
         let mut worker = None;
-        let next = || jobs.lock().ok().and_then(|jobs| jobs.recv().ok());
-        while let Some(job) = next() {
+        // By channel, what was said last.
+        let mut said: HashMap<usize, String> = HashMap::new();
+        for job in jobs {
             let worker = match &mut worker {
                 Some(worker) => worker,
                 none => none.insert(self.engine.worker()?),
@@ -297,6 +305,7 @@ impl Shared<'_> {
                     samples,
                     channel: *channel,
                     language: languages.get(*channel).and_then(Option::as_deref),
+                    before: said.get(channel).map_or("", String::as_str),
                 })
                 .collect();
             let written = worker.transcribe(&sounds, self.decoding, self.cancel)?;
@@ -307,6 +316,11 @@ impl Shared<'_> {
                     languages[*channel]
                         .get_or_insert_with(|| written.language.unwrap_or_default().to_owned());
                 }
+                let said = said.entry(*channel).or_default();
+                said.push(' ');
+                said.push_str(&suspect::trusted(&written.words));
+                let last = said.floor_char_boundary(said.len().saturating_sub(KEPT_OF_SAID));
+                said.drain(..last);
                 let done = Done {
                     channel: *channel,
                     window: *window,

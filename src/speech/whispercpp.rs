@@ -117,7 +117,7 @@ impl Writer<'_> {
         if window.samples.len() < SPEECH_RATE as usize / 10 {
             return Ok(Vec::new());
         }
-        let mut parameters = self.parameters(window.language, decoding, cancel);
+        let mut parameters = self.parameters(window, decoding, cancel);
         parameters.set_audio_ctx(ENCODER_LENGTH);
         let outcome = self.state.full(parameters, window.samples);
         if cancel.load(Ordering::Relaxed) {
@@ -129,7 +129,7 @@ impl Writer<'_> {
 
     fn parameters<'a>(
         &self,
-        language: Option<&'a str>,
+        window: &Sound<'a>,
         decoding: &'a Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> FullParams<'a, 'a> {
@@ -144,13 +144,13 @@ impl Writer<'_> {
         let mut parameters = FullParams::new(strategy);
         parameters.set_n_threads(decoding.threads.max(1) as i32);
         parameters.set_language(Some(if self.model.context.is_multilingual() {
-            language.unwrap_or("auto")
+            window.language.unwrap_or("auto")
         } else {
             "en"
         }));
-        if let Some(vocabulary) = &decoding.vocabulary {
-            parameters.set_initial_prompt(vocabulary);
-        }
+        let vocabulary = decoding.vocabulary.as_deref().unwrap_or_default();
+        let before = format!("{vocabulary} {}", window.before.replace('\0', ""));
+        parameters.set_initial_prompt(before.trim());
         // A window's text must not steer the next: that is how loops start.
         parameters.set_no_context(true);
         parameters.set_token_timestamps(true);

@@ -119,8 +119,8 @@ impl Decoder {
         })
     }
 
-    /// Reads tokens, each after all that its window has read; the same number for each window. Returns
-    /// for each window, row after row, how much speaks for each token of the vocabulary to come next.
+    /// Reads tokens, at least one a window, each after all that its window has read. Returns for each
+    /// window, row after row, how much speaks for each token of the vocabulary to come next.
     pub fn read(
         &self,
         memories: &mut [&mut Memory],
@@ -130,10 +130,12 @@ impl Decoder {
         logits: &mut Vec<f32>,
     ) -> Result<()> {
         let width = self.width;
-        let each = tokens.first().map_or(0, Vec::len);
-        let mut at = Vec::with_capacity(memories.len() * each * width);
-        for (memory, tokens) in memories.iter().zip(tokens) {
+        // By row, whose it is.
+        let mut owners = Vec::new();
+        let mut at = Vec::new();
+        for (owner, (memory, tokens)) in memories.iter().zip(tokens).enumerate() {
             for (place, token) in tokens.iter().enumerate() {
+                owners.push(owner);
                 let token = &self.embedding[*token as usize * width..][..width];
                 let place = &self.positions[(memory.length + place) * width..][..width];
                 at.extend(token.iter().zip(place).map(|(token, place)| token + place));
@@ -145,7 +147,7 @@ impl Decoder {
             arithmetic.norm(&block.norm, &at, &mut normed);
             arithmetic.apply(&block.qkv, Rows::of(&normed, width), Then::Keep, &mut wide)?;
             for (row, qkv) in wide.chunks_exact(3 * width).enumerate() {
-                let memory = &mut memories[row / each];
+                let memory = &mut memories[owners[row]];
                 let said = &mut memory.said[layer];
                 said.keys.extend_from_slice(&qkv[width..2 * width]);
                 said.values.extend_from_slice(&qkv[2 * width..]);
@@ -175,7 +177,7 @@ impl Decoder {
             for head in 0..width / HEAD {
                 let aligned = heads.iter().position(|known| *known == (layer, head));
                 for (row, query) in wide.chunks_exact(width).enumerate() {
-                    let memory = &mut memories[row / each];
+                    let memory = &mut memories[owners[row]];
                     let out = &mut seen[row * width + head * HEAD..][..HEAD];
                     let heard = &memory.heard[layer][head];
                     let scores = arithmetic.look(&query[head * HEAD..][..HEAD], heard, out)?;
@@ -188,15 +190,14 @@ impl Decoder {
 
             arithmetic.think(&block.mlp, &mut at, &mut normed, &mut wide)?;
         }
-        for memory in memories.iter_mut() {
-            memory.length += each;
-        }
         // Only the last token of each window is asked what comes next.
-        let last: Vec<f32> = at
-            .chunks_exact(each.max(1) * width)
-            .flat_map(|rows| &rows[(each - 1) * width..])
-            .copied()
-            .collect();
+        let mut last = Vec::with_capacity(memories.len() * width);
+        let mut rows = 0;
+        for (memory, tokens) in memories.iter_mut().zip(tokens) {
+            memory.length += tokens.len();
+            rows += tokens.len();
+            last.extend_from_slice(&at[(rows - 1) * width..rows * width]);
+        }
         arithmetic.norm(&self.norm, &last, &mut normed);
         arithmetic.apply(&self.logits, Rows::of(&normed, width), Then::Keep, logits)
     }

@@ -18,8 +18,6 @@ mod weights;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
-
 use attempt::Attempt;
 use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
@@ -47,6 +45,9 @@ const TEMPERATURES: [f32; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 const POSITION: usize = 2 * HOP;
 /// Sound shorter than this behind the last moment is not looked at again: a second, in positions.
 const REST: usize = 50;
+/// Tokens of what was said before that are read first, the last ones. More gains little
+/// (docs/benchmarks.md).
+const BEFORE: usize = 60;
 /// A window of which less than this was read is not looked at again: half a second.
 const LEAST_READ: usize = 25;
 
@@ -59,6 +60,20 @@ pub struct Whisper {
     heads: &'static [(usize, usize)],
     mels: usize,
     longest: usize,
+}
+
+/// What stands before what is written of a window.
+struct Prompt {
+    /// With what was said before,
+    full: Vec<u32>,
+    /// and without.
+    bare: Vec<u32>,
+}
+
+impl Prompt {
+    fn differs(&self) -> bool {
+        self.full != self.bare
+    }
 }
 
 /// A window, or what is left of it, that waits to be written down.
@@ -111,21 +126,12 @@ impl Whisper {
     /// A writer with room of its own.
     ///
     /// # Errors
-    /// [`Kind::Internal`] where no thread can be started.
+    /// None here: only a writer of whisper.cpp may be refused its memory.
     pub fn writer(&self) -> Result<Writer<'_>> {
-        let pool = ThreadPoolBuilder::new().num_threads(1).build();
         Ok(Writer {
-            hand: Hand {
-                model: self,
-                painter: Painter::new(&self.filters, self.mels),
-                arithmetic: Arithmetic::default(),
-            },
-            pool: pool.map_err(|_| {
-                Error::new(
-                    Kind::Internal,
-                    "This system lets no more threads be started.",
-                )
-            })?,
+            model: self,
+            painter: Painter::new(&self.filters, self.mels),
+            arithmetic: Arithmetic::default(),
         })
     }
 
@@ -137,9 +143,9 @@ impl Whisper {
 
 /// Writes with a model. One for each thread.
 pub struct Writer<'a> {
-    hand: Hand<'a>,
-    /// Of one thread, so that its products do not spread over threads of others.
-    pool: ThreadPool,
+    model: &'a Whisper,
+    painter: Painter,
+    arithmetic: Arithmetic,
 }
 
 impl Writer<'_> {
@@ -154,26 +160,8 @@ impl Writer<'_> {
         decoding: &Decoding,
         cancel: &AtomicBool,
     ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {
-        self.pool
-            .install(|| self.hand.write(windows, decoding, cancel))
-    }
-}
-
-/// What a [`Writer`] has of its own.
-struct Hand<'a> {
-    model: &'a Whisper,
-    painter: Painter,
-    arithmetic: Arithmetic,
-}
-
-impl Hand<'_> {
-    fn write(
-        &mut self,
-        windows: &[Sound],
-        decoding: &Decoding,
-        cancel: &AtomicBool,
-    ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {
-        let expected = decoding.vocabulary.as_deref();
+        let tokens = &self.model.tokens;
+        let expected = tokens.of_text(decoding.vocabulary.as_deref().unwrap_or_default());
         let stopped = || cancel.load(Ordering::Relaxed);
         let pictures = windows
             .iter()
@@ -187,6 +175,11 @@ impl Hand<'_> {
         let mut spoken: Vec<Option<u32>> = windows
             .iter()
             .map(|window| window.language.and_then(languages::number))
+            .collect();
+        // Of what was said before, by window.
+        let mut said: Vec<Vec<u32>> = windows
+            .iter()
+            .map(|window| tokens.of_text(window.before))
             .collect();
         let mut waiting: Vec<Waiting> = (0..windows.len())
             .map(|window| Waiting { window, from: 0 })
@@ -215,9 +208,12 @@ impl Hand<'_> {
                     known => known.unwrap_or(0),
                 };
                 spoken[part.window] = Some(language);
-                let room = self.model.longest / 2 - 1;
-                let tokens = &self.model.tokens;
-                prompts.push(tokens.prompt(expected, language, room));
+                let room = (self.model.longest / 2).saturating_sub(1 + BEFORE);
+                let prompt = |said| tokens.prompt(&expected, said, language, (room, BEFORE));
+                prompts.push(Prompt {
+                    full: prompt(&said[part.window]),
+                    bare: prompt(&[]),
+                });
             }
             let attempts = self.attempts(memories, &lengths, &prompts, decoding.beam, &stopped)?;
             if stopped() {
@@ -226,6 +222,12 @@ impl Hand<'_> {
             let mut left = Vec::new();
             for ((part, attempt), length) in waiting.iter().zip(&attempts).zip(&lengths) {
                 let (pieces, read) = self.pieces(attempt, *length, part.from);
+                let said = &mut said[part.window];
+                if attempt.doubtful() {
+                    said.clear();
+                } else {
+                    said.extend(self.text(attempt).take(pieces.len()));
+                }
                 out[part.window].extend(pieces);
                 if read >= LEAST_READ && length.saturating_sub(read) > REST {
                     left.push(Waiting {
@@ -267,44 +269,62 @@ impl Hand<'_> {
         Ok(choice::likeliest(some).0 as u32)
     }
 
-    /// Writes windows down, those again at a higher temperature that came out badly.
+    /// The tokens of text of an attempt.
+    fn text<'t>(&self, attempt: &'t Attempt) -> impl Iterator<Item = u32> + use<'t> {
+        let end = self.model.tokens.end;
+        let written = attempt.written.iter().map(|chosen| chosen.token);
+        written.filter(move |token| *token < end)
+    }
+
+    /// Writes windows down, those again that came out badly: first without what was said before, which may
+    /// be what misled, then at higher temperatures.
     fn attempts(
         &mut self,
-        mut memories: Vec<Memory>,
+        memories: Vec<Memory>,
         lengths: &[usize],
-        prompts: &[Vec<u32>],
+        prompts: &[Prompt],
         beam: usize,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Attempt>> {
         let mut out: Vec<Option<Attempt>> = memories.iter().map(|_| None).collect();
-        let mut places: Vec<usize> = (0..memories.len()).collect();
-        for temperature in TEMPERATURES {
-            let lengths: Vec<usize> = places.iter().map(|place| lengths[*place]).collect();
+        let mut waiting: Vec<(usize, Memory)> = memories.into_iter().enumerate().collect();
+        let bare = TEMPERATURES.map(|temperature| (temperature, false));
+        for (temperature, full) in std::iter::once((0.0, true)).chain(bare) {
+            let prompt = |place: usize| match full {
+                true => &prompts[place].full,
+                false => &prompts[place].bare,
+            };
+            // Where nothing was said before, the second try would be the first again.
+            let again = |place: usize| !full && temperature == 0.0 && !prompts[place].differs();
+            let (mut left, now): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|(place, _)| again(*place));
+            let lengths: Vec<usize> = now.iter().map(|(place, _)| lengths[*place]).collect();
             let attempts = search::write(
                 self.model,
-                &memories,
+                now.iter().map(|(_, memory)| memory),
                 &lengths,
-                places.iter().map(|place| prompts[*place].clone()).collect(),
+                now.iter()
+                    .map(|(place, _)| prompt(*place).clone())
+                    .collect(),
                 Search { beam, temperature },
                 &mut self.arithmetic,
                 stopped,
             )?;
-            let mut again = Vec::new();
-            for ((place, memory), attempt) in places.iter().zip(memories).zip(attempts) {
+            for ((place, memory), attempt) in now.into_iter().zip(attempts) {
                 let doubtful = attempt.doubtful();
                 if doubtful && !stopped() {
-                    again.push((*place, memory));
+                    left.push((place, memory));
                 }
                 // Where nothing may stand, what was likeliest without dice is still the best guess.
-                let earlier = out[*place].as_ref();
+                let earlier = out[place].as_ref();
                 if !doubtful || !earlier.is_some_and(Attempt::sound) {
-                    out[*place] = Some(attempt);
+                    out[place] = Some(attempt);
                 }
             }
-            (places, memories) = again.into_iter().unzip();
-            if places.is_empty() {
+            if left.is_empty() {
                 break;
             }
+            waiting = left;
         }
         Ok(out.into_iter().flatten().collect())
     }

@@ -51,11 +51,12 @@ struct Window {
     ended: Option<Attempt>,
 }
 
-/// Writes windows down, of which nothing is written in `memories`. `lengths` says how long their sound is, in steps of 20 ms; `prompts`, of one
-/// length, what stands before each text. Stops early, with what there is, where `stopped` says so.
-pub fn write(
+/// Writes windows down, of which nothing is written in `memories`. `lengths` says how long their sound is, in
+/// steps of 20 ms; `prompts`, what stands before each text. Stops early, with what there is, where `stopped`
+/// says so.
+pub fn write<'m>(
     model: &Whisper,
-    memories: &[Memory],
+    memories: impl Iterator<Item = &'m Memory>,
     lengths: &[usize],
     prompts: Vec<Vec<u32>>,
     search: Search,
@@ -63,8 +64,8 @@ pub fn write(
     stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<Attempt>> {
     let mut dice = Dice::new();
-    let mut windows: Vec<Window> = memories.iter().map(Window::begin).collect();
-    let most = model.most_tokens(prompts.first().map_or(0, Vec::len));
+    let mut windows: Vec<Window> = memories.map(Window::begin).collect();
+    let most = model.most_tokens(prompts.iter().map(Vec::len).max().unwrap_or(0));
     let mut next = prompts;
     let mut logits = Vec::new();
     for _ in 0..most {

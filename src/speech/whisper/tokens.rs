@@ -138,14 +138,22 @@ impl Tokens {
         self.languages.0..self.languages.0 + self.languages.1
     }
 
-    /// What stands before a transcript: words to expect, the language by its number, what to do.
-    pub fn prompt(&self, expected: Option<&str>, language: u32, longest: usize) -> Vec<u32> {
+    /// What stands before a transcript: words to expect, what was said before, the language by its number,
+    /// what to do. `longest`: how many tokens of words to expect, and of what was said, the last ones.
+    pub fn prompt(
+        &self,
+        expected: &[u32],
+        said: &[u32],
+        language: u32,
+        longest: (usize, usize),
+    ) -> Vec<u32> {
+        let expected = &expected[..expected.len().min(longest.0)];
+        let said = &said[said.len().saturating_sub(longest.1)..];
         let mut out = Vec::new();
-        if let Some(text) = expected {
-            let mut words = self.of_text(&format!(" {}", text.trim()));
-            words.truncate(longest);
+        if !(expected.is_empty() && said.is_empty()) {
             out.push(self.before);
-            out.extend(words);
+            out.extend_from_slice(expected);
+            out.extend_from_slice(said);
         }
         out.push(self.start);
         if self.languages.1 > 0 {
@@ -156,8 +164,12 @@ impl Tokens {
     }
 
     /// A text in pieces, the longest that fit first, never over a space.
-    fn of_text(&self, text: &str) -> Vec<u32> {
+    pub fn of_text(&self, text: &str) -> Vec<u32> {
         let mut out = Vec::new();
+        let text = match text.trim() {
+            "" => return out,
+            text => format!(" {text}"),
+        };
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
             let word = 1 + rest[1..]
@@ -215,19 +227,21 @@ mod tests {
             assert_eq!(tokens.first_moment + 1501, vocab);
         }
         assert!(tokens(51_864).languages().is_empty());
-        assert_eq!(tokens(51_865).prompt(None, 2, 9), [50_258, 50_261, 50_359]);
+        let prompt = tokens(51_865).prompt(&[], &[], 2, (9, 9));
+        assert_eq!(prompt, [50_258, 50_261, 50_359]);
         assert_eq!(tokens(51_866).languages().len(), 100);
     }
 
     #[test]
-    fn expected_words_come_first_in_the_longest_pieces() {
+    fn expected_words_come_first_then_what_was_said_last_in_the_longest_pieces() {
         let tokens = tokens(51_864);
-        assert_eq!(
-            tokens.prompt(Some("ab, a€b"), 0, 9),
-            [50_360, 3, 5, 2, 4, 50_257]
-        );
-        assert_eq!(tokens.prompt(Some("ab ab"), 0, 1), [50_360, 3, 50_257]);
-        assert_eq!(tokens.prompt(None, 0, 9), [50_257]);
+        assert_eq!(tokens.of_text(" ab, a€b"), [3, 5, 2, 4]);
+        assert!(tokens.of_text(" ").is_empty());
+        let prompt =
+            |expected: &[u32], said: &[u32], longest| tokens.prompt(expected, said, 0, longest);
+        assert_eq!(prompt(&[3, 5, 2], &[], (2, 9)), [50_360, 3, 5, 50_257]);
+        assert_eq!(prompt(&[3], &[4, 5, 2], (9, 2)), [50_360, 3, 5, 2, 50_257]);
+        assert_eq!(prompt(&[], &[], (9, 9)), [50_257]);
     }
 
     #[test]

@@ -1,23 +1,26 @@
 //! What each turn of the therapist mainly does: reflects, asks, gives, or something else. By
-//! rules alone: no data that may be shipped was found to learn it from.
+//! rules, and by what it resembles.
 
 use super::data::{Behaviour, TurnBehaviour};
 use super::language::Language;
-use super::said::{Said, said};
-use crate::transcript::{Role, Transcript};
+use super::recall::Resemblance;
+use super::said::Said;
+use crate::transcript::Role;
 
-/// One entry for each of the therapist's turns that take the floor; none in a language that is
-/// not known.
-pub(crate) fn behaviours(transcript: &Transcript) -> Vec<TurnBehaviour> {
-    let Some(language) = Language::of(&transcript.language) else {
-        return Vec::new();
-    };
-    said(transcript, language)
+/// One entry for each of the therapist's turns that take the floor.
+pub(crate) fn behaviours(
+    turns: &[Said<'_>],
+    resemblance: &Resemblance,
+    language: &Language,
+) -> Vec<TurnBehaviour> {
+    let therapist = |(_, turn): &(usize, &Said<'_>)| turn.role == Role::Therapist;
+    turns
         .iter()
-        .filter(|turn| turn.role == Role::Therapist)
-        .map(|turn| TurnBehaviour {
+        .enumerate()
+        .filter(therapist)
+        .map(|(at, turn)| TurnBehaviour {
             turn: turn.turn.id,
-            behaviour: behaviour(turn, language),
+            behaviour: resemblance.behaviour(at, behaviour(turn, language)),
         })
         .collect()
 }

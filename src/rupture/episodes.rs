@@ -10,45 +10,36 @@ use super::data::{
     ReplyKind, Stance,
 };
 use super::language::Language;
-use super::markers::{Hit, markers, runs};
+use super::markers::{Hit, runs};
 use super::recall::{Resemblance, reading};
 use super::replies::{Acts, Before, acts, reply};
-use super::said::{Said, any, said};
+use super::said::{Said, any};
+use crate::transcript::Role;
 use crate::transcript::spans::millis;
-use crate::transcript::{Role, Transcript};
 
 /// How many of the therapist's turns after the last marker belong to an episode.
 pub const WINDOW: usize = 3;
 
-/// The episodes of a session; none in a language that is not known. `done` is told the share of
-/// the work that is done, 0 to 1.
-pub(crate) fn episodes(transcript: &Transcript, done: &mut dyn FnMut(f64)) -> Vec<Episode> {
-    let Some(language) = Language::of(&transcript.language) else {
-        return Vec::new();
-    };
-    let turns = said(transcript, language);
-    let client = || (0..turns.len()).filter(|at| turns[*at].role == Role::Client);
-    let by_rules: Vec<Hit> = client()
-        .flat_map(|at| markers(&turns, at, language))
-        .collect();
-    // Replies take about as long as the client's sentences, where there are many.
-    let mut resemblance =
-        Resemblance::of(&turns, &by_rules, language, &mut |share| done(share / 2.0));
-    let mut hits = runs(&turns, language);
+/// The episodes of a session.
+pub(crate) fn episodes(
+    turns: &[Said<'_>],
+    by_rules: Vec<Hit>,
+    resemblance: &Resemblance,
+    language: &Language,
+) -> Vec<Episode> {
     let found: HashSet<usize> = by_rules.iter().map(|hit| hit.at).collect();
-    let silent = client().filter(|at| !found.contains(at));
-    hits.extend(silent.filter_map(|at| resemblance.marker(&turns, at, language)));
+    let silent = (0..turns.len())
+        .filter(|at| turns[*at].role == Role::Client)
+        .filter(|at| !found.contains(at));
+    let mut hits = runs(turns, language);
+    hits.extend(silent.filter_map(|at| resemblance.marker(turns, at, language)));
     let weighed = by_rules.into_iter();
-    hits.extend(weighed.map(|hit| resemblance.weigh(hit, &turns)));
+    hits.extend(weighed.map(|hit| resemblance.weigh(hit, turns)));
     hits.sort_by_key(|hit| (hit.at, hit.tier));
-    let groups = grouped(hits, &turns);
-    let replies: Vec<usize> = groups.iter().flat_map(|g| window(g, &turns)).collect();
-    let mut rest = |share: f64| done(0.5 + share / 2.0);
-    resemblance.read_replies(&turns, &replies, language, &mut rest);
     let mut number = 0;
-    groups
+    grouped(hits, turns)
         .iter()
-        .map(|group| episode(group, &turns, &resemblance, language, &mut number))
+        .map(|group| episode(group, turns, resemblance, language, &mut number))
         .collect()
 }
 
@@ -342,6 +333,7 @@ mod tests {
 
     use super::*;
     use crate::rupture::data::Tier;
+    use crate::transcript::Transcript;
     use crate::transcript::convert::{Called, Form, convert};
     use crate::transcript::testing::hostile_session;
 
@@ -360,7 +352,7 @@ mod tests {
     }
 
     fn episodes(transcript: &Transcript) -> Vec<Episode> {
-        super::episodes(transcript, &mut |_| {})
+        crate::rupture::looked_for(transcript, &mut |_| {}).0
     }
 
     fn of(text: &str) -> Vec<Episode> {

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::transcript::{Transcript, named};
+use crate::transcript::{Role, Transcript, named};
 use crate::{Error, Kind, Result};
 pub use data::*;
 pub use episodes::WINDOW;
@@ -53,7 +53,7 @@ pub struct Analysis {
     pub language_known: bool,
     /// Places where strain may have been voiced, and how each was answered, for a person to judge.
     pub episodes: Vec<Episode>,
-    /// What each turn of the therapist mainly does, by rough rules.
+    /// What each turn of the therapist mainly does, by rough rules and by what it resembles.
     pub behaviours: Vec<TurnBehaviour>,
 }
 
@@ -78,6 +78,7 @@ impl Analysis {
         tool: impl Into<String>,
         done: &mut dyn FnMut(f64),
     ) -> Self {
+        let (episodes, behaviours) = looked_for(transcript, done);
         Analysis {
             schema: SCHEMA.into(),
             session: transcript.session.id.clone(),
@@ -86,10 +87,29 @@ impl Analysis {
             tool: tool.into(),
             facts: (!transcript.session.untimed).then(|| facts::facts(transcript)),
             language_known: language::Language::of(&transcript.language).is_some(),
-            episodes: episodes::episodes(transcript, done),
-            behaviours: behaviours::behaviours(transcript),
+            episodes,
+            behaviours,
         }
     }
+}
+
+/// What is found in the words; nothing in a language that is not known.
+fn looked_for(
+    transcript: &Transcript,
+    done: &mut dyn FnMut(f64),
+) -> (Vec<Episode>, Vec<TurnBehaviour>) {
+    let Some(language) = language::Language::of(&transcript.language) else {
+        return Default::default();
+    };
+    let turns = said::said(transcript, language);
+    let by_rules: Vec<markers::Hit> = (0..turns.len())
+        .filter(|at| turns[*at].role == Role::Client)
+        .flat_map(|at| markers::markers(&turns, at, language))
+        .collect();
+    let resemblance = recall::Resemblance::of(&turns, &by_rules, language, done);
+    let behaviours = behaviours::behaviours(&turns, &resemblance, language);
+    let episodes = episodes::episodes(&turns, by_rules, &resemblance, language);
+    (episodes, behaviours)
 }
 
 /// Whether the built-in wording of a language can be used; a language that is not known is no

@@ -3,31 +3,44 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::data::{Evidence, EvidenceBy, ReadingKind, RepairStep, Stance, Tier};
+use super::data::{Behaviour, Evidence, EvidenceBy, ReadingKind, RepairStep, Stance, Tier};
 use super::language::Language;
-use super::language::encoder::{Encoded, Text, plain};
+use super::language::encoder::{Encoded, Text, WORDS, plain};
 use super::language::normal::sure;
 use super::markers::{Hit, Nearness, nearness};
 use super::said::{Said, before};
 use crate::transcript::Role;
 
-/// A shorter sentence resembles too much.
-const LEAST_WORDS: usize = 4;
+/// Fewer words say too little, of a sentence or a passage of the client,
+const LEAST_WORDS: usize = 2;
 
-/// A reply of fewer words says too little.
+/// and of a reply.
 const LEAST_WORDS_OF_A_REPLY: usize = 3;
 
-/// From this score on a sentence is a finding. Chosen on the tune and held splits and on ordinary
-/// counselling (`docs/rupture-model.md`), as are [`GUARDED`], [`PLAIN`] and [`SURER`].
-const STRAIN: f32 = -0.6;
+/// A passage below this score is not looked at sentence by sentence: none of its sentences could be a finding.
+const GLANCE: f32 = -1.0;
 
-/// From this score on a sentence is one that speaks of something else too, or in another's words.
-const GUARDED: f32 = 3.0;
+/// From this score on, of a sentence and its passage together and for its length, a sentence that speaks to
+/// the therapist or of the therapy is a finding. Chosen on the tune, held and fresh splits and on ordinary
+/// counselling (`docs/rupture-model.md`), as are those that follow down to [`SURER`].
+const NEAR: f32 = -1.2;
 
-/// A plain marker of the rules below this score is not told as plain,
-const PLAIN: f32 = 1.5;
+/// From this score on one is that speaks of something else too, or in another's words,
+const GUARDED: f32 = -0.2;
 
-/// or below this one in a sentence that speaks of something else too, where all scores are lower.
+/// and from this one on one that names neither.
+const FAR: f32 = 1.8;
+
+/// What a word of a sentence takes off its score: long, halting talk resembles everything a little.
+const A_WORD: f32 = 0.15;
+
+/// More words take no more off.
+const MOST_WORDS: usize = 30;
+
+/// A plain marker of the rules of which the sentence and its passage have less together is not told as plain,
+const PLAIN: f32 = 2.0;
+
+/// or less than this in a sentence that speaks of something else too, where all scores are lower.
 const PLAIN_BESIDE: f32 = 0.0;
 
 /// How sure the encoder must be of a reply to be heard where the rules say nothing or both.
@@ -39,21 +52,79 @@ const SURER: f32 = 3.0;
 /// From this score on a reply takes a step of repair: as likely as not.
 const STEP: f32 = 0.0;
 
+/// How much it speaks for what a turn of the therapist does that the rules say so, and that it reflects (of
+/// which our written turns have fewer), beside the encoder's scores. The two numbers were chosen on AnnoMI.
+const RULED: f32 = 2.5;
+const REFLECTS: f32 = 0.8;
+
 /// How much more than "not enough said" a reading must be resembled.
 const CLEARLY: f32 = 1.0;
+
+/// A part of a turn of the client that is read at once, with what the therapist said before it: whole
+/// sentences, each surely heard. Without a word that may be a "not" one may mean the opposite.
+struct Passage {
+    at: usize,
+    sentences: Vec<usize>,
+    words: Vec<String>,
+}
+
+/// What the other last said before a turn, as the encoder reads it.
+fn said_before(turns: &[Said<'_>], at: usize, role: Role) -> Vec<String> {
+    before(turns, at, role).map_or_else(Vec::new, |said| plain(&said.turn.words))
+}
+
+/// The passages of the client's turns.
+fn passages(turns: &[Said<'_>]) -> Vec<Passage> {
+    let mut found: Vec<Passage> = Vec::new();
+    for (at, turn) in turns.iter().enumerate() {
+        if turn.role != Role::Client {
+            continue;
+        }
+        for (index, sentence) in turn.sentences.iter().enumerate() {
+            let said = &turn.turn.words[sentence.words.clone()];
+            if !said.iter().all(sure) {
+                continue;
+            }
+            let words = plain(said);
+            match found.last_mut() {
+                Some(last) if last.at == at && last.words.len() + words.len() <= WORDS => {
+                    last.words.extend(words);
+                    last.sentences.push(index);
+                }
+                _ => found.push(Passage {
+                    at,
+                    sentences: vec![index],
+                    words,
+                }),
+            }
+        }
+    }
+    found.retain(|passage| passage.words.len() >= LEAST_WORDS);
+    found
+}
+
+/// A sentence of the client, as the encoder sees it.
+#[derive(Debug)]
+struct Sentence {
+    near: Nearness,
+    alone: Encoded,
+    /// The place of the passage it lies in.
+    passage: usize,
+}
 
 /// What the encoder says of a session's sentences.
 #[derive(Debug, Default)]
 pub(crate) struct Resemblance {
-    /// By turn and sentence, of the client.
-    sentences: HashMap<(usize, usize), (Nearness, Encoded)>,
-    /// By turn of the therapist, read as a reply.
+    /// By turn and sentence, of the client: how near it is, by itself, and the passage it lies in.
+    sentences: HashMap<(usize, usize), Sentence>,
+    passages: Vec<Encoded>,
+    /// By turn of the therapist, with what it answers.
     replies: HashMap<usize, Encoded>,
 }
 
 impl Resemblance {
-    /// Of the client's sentences that are long enough and surely heard, and that speak to the
-    /// therapist or of the therapy or lie in a turn in which a rule found something.
+    /// Of the client's passages, of the sentences in those that may voice strain and in turns in which a
+    /// rule found something, and of the therapist's turns. `done` is told the share that is done, 0 to 1.
     pub(crate) fn of(
         turns: &[Said<'_>],
         by_rules: &[Hit],
@@ -63,90 +134,85 @@ impl Resemblance {
         let Some(encoder) = language.encoder() else {
             return Resemblance::default();
         };
-        let found: HashSet<usize> = by_rules.iter().map(|hit| hit.at).collect();
+        let passages = passages(turns);
+        let texts: Vec<Text> = passages
+            .iter()
+            .map(|passage| Text {
+                before: Some(said_before(turns, passage.at, Role::Therapist)),
+                words: passage.words.clone(),
+            })
+            .collect();
+        let encoded = encoder.encode(&texts, &mut |share| done(0.4 * share));
+        let ruled: HashSet<usize> = by_rules.iter().map(|hit| hit.at).collect();
+        let mut resemblance = Resemblance::default();
         let mut places = Vec::new();
         let mut texts = Vec::new();
-        for (at, turn) in turns.iter().enumerate() {
-            if turn.role != Role::Client {
+        for (passage, encoded) in passages.iter().zip(encoded) {
+            let Some(encoded) = encoded else { continue };
+            if encoded.strain < GLANCE && !ruled.contains(&passage.at) {
                 continue;
             }
-            for (index, sentence) in turn.sentences.iter().enumerate() {
-                let near = nearness(turns, at, index, language);
-                if near == Nearness::Far && !found.contains(&at) {
-                    continue;
-                }
-                let said = &turn.turn.words[sentence.words.clone()];
-                let words = plain(said);
-                // Without a word that may be a "not" a sentence may mean the opposite.
-                if words.len() >= LEAST_WORDS && said.iter().all(sure) {
-                    places.push(((at, index), near));
+            for index in &passage.sentences {
+                let sentence = &turns[passage.at].sentences[*index];
+                let words = plain(&turns[passage.at].turn.words[sentence.words.clone()]);
+                if words.len() >= LEAST_WORDS {
+                    places.push((passage.at, *index, resemblance.passages.len()));
                     texts.push(Text {
                         before: None,
                         words,
                     });
                 }
             }
+            resemblance.passages.push(encoded);
         }
-        let encoded = encoder.encode(&texts, done);
-        let sentences = places
-            .into_iter()
-            .zip(encoded)
-            .filter_map(|((place, near), encoded)| Some((place, (near, encoded?))))
-            .collect();
-        Resemblance {
-            sentences,
-            replies: HashMap::new(),
+        let encoded = encoder.encode(&texts, &mut |share| done(0.4 + 0.2 * share));
+        for ((at, index, passage), encoded) in places.into_iter().zip(encoded) {
+            let Some(alone) = encoded else { continue };
+            let sentence = Sentence {
+                near: nearness(turns, at, index, language),
+                alone,
+                passage,
+            };
+            resemblance.sentences.insert((at, index), sentence);
         }
-    }
-
-    /// Reads these turns of the therapist as replies to what the client said before them.
-    pub(crate) fn read_replies(
-        &mut self,
-        turns: &[Said<'_>],
-        replies: &[usize],
-        language: &Language,
-        done: &mut dyn FnMut(f64),
-    ) {
-        let Some(encoder) = language.encoder() else {
-            return;
-        };
-        let places: Vec<usize> = replies
-            .iter()
-            .copied()
+        let replies: Vec<usize> = (0..turns.len())
+            .filter(|at| turns[*at].role == Role::Therapist)
             .filter(|at| turns[*at].length >= LEAST_WORDS_OF_A_REPLY)
             .collect();
-        let text = |at: &usize| {
-            let client = before(turns, *at, Role::Client);
-            Text {
-                before: Some(client.map_or_else(Vec::new, |client| plain(&client.turn.words))),
+        let texts: Vec<Text> = replies
+            .iter()
+            .map(|at| Text {
+                before: Some(said_before(turns, *at, Role::Client)),
                 words: plain(&turns[*at].turn.words),
-            }
-        };
-        let texts: Vec<Text> = places.iter().map(text).collect();
-        let encoded = encoder.encode(&texts, done);
-        let heard = places.into_iter().zip(encoded);
-        self.replies = heard
+            })
+            .collect();
+        let encoded = encoder.encode(&texts, &mut |share| done(0.6 + 0.4 * share));
+        let heard = replies.into_iter().zip(encoded);
+        resemblance.replies = heard
             .filter_map(|(at, encoded)| Some((at, encoded?)))
             .collect();
+        resemblance
     }
 
     /// A marker in a turn of the client in which no rule found one.
     pub(crate) fn marker(&self, turns: &[Said<'_>], at: usize, language: &Language) -> Option<Hit> {
         let turn = &turns[at];
-        let (sentence, encoded) = turn
+        let (_, sentence, encoded) = turn
             .sentences
             .iter()
             .enumerate()
             .filter_map(|(index, sentence)| {
-                let (near, encoded) = self.sentences.get(&(at, index))?;
-                let enough = match near {
-                    Nearness::Near => STRAIN,
+                let heard = self.sentences.get(&(at, index))?;
+                let needed = match heard.near {
+                    Nearness::Near => NEAR,
                     Nearness::Guarded => GUARDED,
-                    Nearness::Far => return None,
+                    Nearness::Far => FAR,
                 };
-                (encoded.strain >= enough).then_some((sentence, encoded))
+                let length = sentence.words.len().min(MOST_WORDS) as f32;
+                let above = self.strain(heard) - A_WORD * length - needed;
+                (above >= 0.0).then_some((above, sentence, &heard.alone))
             })
-            .max_by(|a, b| a.1.strain.total_cmp(&b.1.strain))?;
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
         Some(Hit {
             at,
             since: None,
@@ -165,6 +231,11 @@ impl Resemblance {
         })
     }
 
+    /// How much a sentence resembles strain, by itself and where it was said.
+    fn strain(&self, heard: &Sentence) -> f32 {
+        heard.alone.strain + self.passages[heard.passage].strain
+    }
+
     /// Weighs a marker that a rule found: plain words that do not resemble the written examples
     /// of strain well are told as possible.
     pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Hit {
@@ -177,12 +248,12 @@ impl Resemblance {
             .filter_map(|(index, _)| self.sentences.get(&(hit.at, index)))
             .peekable();
         let known = scores.peek().is_some();
-        let plain = scores.any(|(near, encoded)| {
-            let enough = match near {
+        let plain = scores.any(|heard| {
+            let enough = match heard.near {
                 Nearness::Near => PLAIN,
                 Nearness::Guarded | Nearness::Far => PLAIN_BESIDE,
             };
-            encoded.strain >= enough
+            self.strain(heard) >= enough
         });
         if hit.tier == Tier::Explicit && known && !plain {
             hit.tier = Tier::Possible;
@@ -190,6 +261,21 @@ impl Resemblance {
                 .push("as a whole it resembles written examples of strain only a little".into());
         }
         hit
+    }
+
+    /// What a turn of the therapist mainly does: of the rules, unless it resembles something else far more.
+    pub(crate) fn behaviour(&self, at: usize, by_rules: Behaviour) -> Behaviour {
+        self.replies.get(&at).map_or(by_rules, |encoded| {
+            encoded.behaviour(|behaviour| {
+                let ruled = if behaviour == by_rules { RULED } else { 0.0 };
+                let reflects = if behaviour == Behaviour::Reflection {
+                    REFLECTS
+                } else {
+                    0.0
+                };
+                ruled + reflects
+            })
+        })
     }
 
     /// Whether a reply takes a step of repair, though no rule may name its words.
@@ -233,4 +319,64 @@ pub(crate) fn reading(turn: &Said<'_>, language: &Language) -> Option<ReadingKin
     let encoded = language.encoder()?.encode(&[text], &mut |_| {}).pop()??;
     let (kind, clearly) = encoded.reading();
     (kind != ReadingKind::NotEnoughSaid && clearly >= CLEARLY).then_some(kind)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::rupture::said::said;
+    use crate::transcript::Transcript;
+    use crate::transcript::convert::{Called, Form, convert};
+
+    fn talk(text: &str) -> Transcript {
+        let created = "2026-11-02T15:10:00Z".parse().unwrap();
+        let called = Called::default();
+        let form = Form::Plain;
+        convert(text.as_bytes(), 1 << 20, form, &called, created, "test").unwrap()
+    }
+
+    fn passages_of(transcript: &Transcript) -> Vec<(usize, Vec<usize>, usize)> {
+        let language = Language::of("en").unwrap();
+        let turns = said(transcript, language);
+        passages(&turns)
+            .into_iter()
+            .map(|passage| (passage.at, passage.sentences, passage.words.len()))
+            .collect()
+    }
+
+    #[test]
+    fn a_passage_is_of_whole_sentences_of_one_turn_and_no_longer_than_is_read() {
+        let long = "We went to the sea and it rained all day long. ".repeat(10);
+        let text =
+            format!("T: How was it?\nC: {long}\nT: And then?\nC: No.\nT: Mm?\nC: It rained.");
+        assert_eq!(
+            passages_of(&talk(&text)),
+            [
+                (1, (0..8).collect(), 88),
+                (1, vec![8, 9], 22),
+                (5, vec![0], 2)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sentence_with_a_word_that_was_not_surely_heard_is_in_no_passage() {
+        let mut transcript = talk("C: It rained. I did not like it. We left.");
+        transcript.turns[0].words[4].probability = 0.2;
+        assert_eq!(passages_of(&transcript), [(0, vec![0, 2], 4)]);
+    }
+
+    #[test]
+    fn what_was_said_before_changes_what_a_short_answer_resembles() {
+        let strain = |before: &str| {
+            let transcript = talk(&format!("T: {before}\nC: No. That's private, that is."));
+            let language = Language::of("en").unwrap();
+            let turns = said(&transcript, language);
+            let resemblance = Resemblance::of(&turns, &[], language, &mut |_| {});
+            resemblance.passages.first().map_or(f32::MIN, |p| p.strain)
+        };
+        let asked = strain("Can we talk about why you stopped taking the tablets?");
+        assert!(asked > strain("Is that the path down to the river, the one with the gate?"));
+    }
 }

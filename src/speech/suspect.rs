@@ -205,6 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_may_be_invented_is_given_to_the_model_as_said_before() {
+        let word = |text: &str, at: f64, voice| WindowWord {
+            text: text.into(),
+            start: at,
+            end: at + 0.3,
+            probability: 0.9,
+            no_speech: 0.1,
+            voice: Some(voice),
+        };
+        let words = [
+            word("Hello.", 0.0, 0.9),
+            word("Thanks", 5.0, 0.0),
+            word("Anna", 6.0, 1.0),
+        ];
+        assert_eq!(trusted(&words), "Hello. Anna");
+        assert_eq!(trusted(&[]), "");
+    }
+
+    #[test]
     fn a_word_with_no_voice_under_it_is_suspect() {
         assert_eq!(suspects(said("thank you", 0.3), 0.0), [true, true]);
     }

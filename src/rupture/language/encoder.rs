@@ -11,19 +11,19 @@ use rten_text::models::{Model as _, WordPiece, WordPieceOptions};
 use super::network::{Network, Tokens};
 use super::normal::sure;
 use crate::arithmetic::Arithmetic;
-use crate::rupture::data::{MarkerKind, ReadingKind, RepairStep};
+use crate::rupture::data::{Behaviour, MarkerKind, ReadingKind, RepairStep};
 use crate::speech::Word;
 
 /// Texts that are computed at once; more only takes memory.
 const AT_ONCE: usize = 24;
 
 /// Most tokens of a text, and of what it answers; what is longer is cut at the end.
-const LONGEST: usize = 128;
+const LONGEST: usize = 168;
 
 /// Most words of a text that are read.
-const WORDS: usize = 60;
+pub(crate) const WORDS: usize = 90;
 
-/// Most words of what was said before a reply that are read, the last ones.
+/// Most words of what was said before that are read, the last ones.
 const WORDS_BEFORE: usize = 40;
 
 /// What carries no meaning, whatever stands around it.
@@ -53,6 +53,8 @@ pub(crate) struct Encoded {
     pub(crate) receives: f32,
     /// Which reading the client's words resemble, in the order of [`READINGS`].
     readings: Vec<f32>,
+    /// Of a turn of the therapist: what it mainly does, in the order of [`BEHAVIOURS`].
+    behaviours: Vec<f32>,
     /// Of a reply: whether it takes a step of repair (above zero), in the order of [`STEPS`].
     steps: Vec<f32>,
     /// The place of the text among all texts: of length one, near in meaning is near in angle.
@@ -67,9 +69,13 @@ const READINGS: [ReadingKind; 4] = [
     ReadingKind::NotEnoughSaid,
 ];
 
-/// The encoder also scores what a turn of the therapist mainly does, in so many numbers. They are not
-/// used: an earlier one had 0.70 of it right on AnnoMI where the rules have 0.69.
-const BEHAVIOURS: usize = 4;
+/// What a turn of the therapist mainly does, in the order of the encoder's scores.
+const BEHAVIOURS: [Behaviour; 4] = [
+    Behaviour::Reflection,
+    Behaviour::Question,
+    Behaviour::Input,
+    Behaviour::Other,
+];
 
 /// Steps of repair in the order of the encoder's scores.
 const STEPS: [RepairStep; 3] = [
@@ -100,13 +106,14 @@ impl Encoded {
         let (kinds, rest) = rest.split_at_checked(KINDS.len())?;
         let (receives, rest) = rest.split_first()?;
         let (readings, rest) = rest.split_at_checked(READINGS.len())?;
-        let (_, steps) = rest.split_at_checked(BEHAVIOURS)?;
+        let (behaviours, steps) = rest.split_at_checked(BEHAVIOURS.len())?;
         let length = place.iter().map(|x| x * x).sum::<f32>().sqrt();
         (steps.len() == STEPS.len()).then(|| Encoded {
             strain: *strain,
             kinds: kinds.into(),
             receives: *receives,
             readings: readings.into(),
+            behaviours: behaviours.into(),
             steps: steps.into(),
             place: place.iter().map(|x| x / length.max(1e-6)).collect(),
         })
@@ -121,6 +128,13 @@ impl Encoded {
     pub(crate) fn takes(&self, step: RepairStep) -> f32 {
         let place = STEPS.iter().position(|known| *known == step);
         place.map_or(f32::MIN, |place| self.steps[place])
+    }
+
+    /// What a turn of the therapist mainly does, where `more` speaks for some of it besides.
+    pub(crate) fn behaviour(&self, more: impl Fn(Behaviour) -> f32) -> Behaviour {
+        let scores = self.behaviours.iter().zip(BEHAVIOURS);
+        let scores: Vec<f32> = scores.map(|(score, of)| score + more(of)).collect();
+        highest(BEHAVIOURS.into_iter(), &scores).unwrap_or(Behaviour::Other)
     }
 
     /// The reading it resembles most, and by how much more than "not enough said".
@@ -145,7 +159,7 @@ fn highest<T>(names: impl Iterator<Item = T>, scores: &[f32]) -> Option<T> {
 /// A text to be encoded, in words as [`plain`] gives them.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
-    /// What it answers; of replies alone.
+    /// What the other said before it, where it is read with that.
     pub(crate) before: Option<Vec<String>>,
     pub(crate) words: Vec<String>,
 }

@@ -484,7 +484,8 @@ fn nothing_that_was_trained_on_stands_where_it_is_judged() {
         }
     }
     let lines = rows::<6>(LINES).into_iter().chain(rows::<6>(TURNS));
-    let trained = lines.flat_map(|row| [plain(row[4]), plain(row[5])].concat());
+    // What the therapist said before a line is asked everywhere ("What do you make of that?").
+    let trained = lines.flat_map(|row| plain(row[5]));
     let turns = rows::<4>(BEHAVIOURS)
         .into_iter()
         .flat_map(|row| plain(row[3]));

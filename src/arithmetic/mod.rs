@@ -261,6 +261,18 @@ impl Arithmetic {
     }
 }
 
+/// The weights of a convolution over three neighbours, kept as three taps for each input, as those of a layer:
+/// for each output all inputs of the first of `taps`, then of the next.
+pub fn side_by_side(stored: &[f32], inputs: usize, taps: &[usize]) -> Vec<f32> {
+    let mut weights = Vec::with_capacity(stored.len());
+    for output in stored.chunks_exact(3 * inputs) {
+        for tap in taps {
+            weights.extend(output.iter().skip(*tap).step_by(3));
+        }
+    }
+    weights
+}
+
 /// What bytes come to.
 pub(crate) fn sum(bytes: &[i8]) -> i32 {
     bytes

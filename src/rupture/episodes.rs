@@ -333,23 +333,9 @@ mod tests {
 
     use super::*;
     use crate::rupture::data::Tier;
+    use crate::rupture::testing::talk;
     use crate::transcript::Transcript;
-    use crate::transcript::convert::{Called, Form, convert};
     use crate::transcript::testing::hostile_session;
-
-    fn talk(text: &str) -> Transcript {
-        let created = "2026-11-02T15:10:00Z".parse().unwrap();
-        let called = Called::default();
-        convert(
-            text.as_bytes(),
-            1 << 20,
-            Form::Plain,
-            &called,
-            created,
-            "test",
-        )
-        .unwrap()
-    }
 
     fn episodes(transcript: &Transcript) -> Vec<Episode> {
         crate::rupture::looked_for(transcript, &mut |_| {}).0

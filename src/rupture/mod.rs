@@ -15,6 +15,8 @@ mod recall;
 mod replies;
 mod said;
 mod tell;
+#[cfg(test)]
+mod testing;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

@@ -326,15 +326,8 @@ pub(crate) fn reading(turn: &Said<'_>, language: &Language) -> Option<ReadingKin
 mod tests {
     use super::*;
     use crate::rupture::said::said;
+    use crate::rupture::testing::talk;
     use crate::transcript::Transcript;
-    use crate::transcript::convert::{Called, Form, convert};
-
-    fn talk(text: &str) -> Transcript {
-        let created = "2026-11-02T15:10:00Z".parse().unwrap();
-        let called = Called::default();
-        let form = Form::Plain;
-        convert(text.as_bytes(), 1 << 20, form, &called, created, "test").unwrap()
-    }
 
     fn passages_of(transcript: &Transcript) -> Vec<(usize, Vec<usize>, usize)> {
         let language = Language::of("en").unwrap();

@@ -4,7 +4,7 @@
 //! spectrum is taken by a product; four convolutions, a cell with long and short memory, and one sum follow.
 //! All steps of a passage go through everything but the memory at once.
 
-use crate::arithmetic::{Precise, Rows};
+use crate::arithmetic::{Precise, Rows, side_by_side};
 use crate::model::Detector;
 use crate::{Error, Kind, Result};
 
@@ -50,13 +50,7 @@ impl Silero {
             let name = format!("_model.encoder.{at}.reparam_conv");
             let stored = take(&format!("{name}.weight"), 3 * inputs * outputs)?;
             let bias = take(&format!("{name}.bias"), outputs)?;
-            // Kept as three taps for each input; wanted as each input for the taps.
-            let mut weights = Vec::with_capacity(stored.len());
-            for output in stored.chunks_exact(3 * inputs) {
-                for tap in taps {
-                    weights.extend(output.iter().skip(*tap).step_by(3));
-                }
-            }
+            let weights = side_by_side(&stored, inputs, taps);
             Ok(Precise::new(&weights, taps.len() * inputs, bias))
         };
         let all = [0, 1, 2];

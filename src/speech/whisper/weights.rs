@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::arithmetic::{Arithmetic, Linear, Mlp, Norm};
+use crate::arithmetic::{Arithmetic, Linear, Mlp, Norm, side_by_side};
 use crate::model::Shape;
 use crate::model::ggml::{self, Part};
 use crate::{Error, Kind, Result};
@@ -97,13 +97,7 @@ impl Weights {
     pub fn convolution(&mut self, name: &str, inputs: usize) -> Result<Linear> {
         let stored = self.take(&format!("{name}.weight"))?;
         let bias = self.take(&format!("{name}.bias"))?;
-        // Kept as three taps for each input; wanted as each input for three taps.
-        let mut weights = Vec::with_capacity(stored.len());
-        for output in stored.chunks_exact(3 * inputs) {
-            for tap in 0..3 {
-                weights.extend(output.iter().skip(tap).step_by(3));
-            }
-        }
+        let weights = side_by_side(&stored, inputs, &[0, 1, 2]);
         Ok(Arithmetic::linear(&weights, 3 * inputs, Some(bias)))
     }
 

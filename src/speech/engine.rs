@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::silero::{STEP, Silero};
+use super::silero::Silero;
+use super::voiced::Voiced;
 #[cfg(not(feature = "whispercpp"))]
 use super::whisper::{NAME, Whisper, Writer};
 #[cfg(feature = "whispercpp")]
@@ -22,8 +23,6 @@ use crate::{Error, Kind, Result};
 /// Longest window that is given to the engine, in seconds. The encoder has room for 30.
 pub const LONGEST_WINDOW: f64 = 29.0;
 
-/// Voice probability from which a step is taken as voice: the detector's own recommendation.
-const VOICE: f32 = 0.5;
 /// Whether there is a voice is judged this far around a word, in seconds: consonants alone say little.
 const AROUND: f64 = 0.5;
 
@@ -168,15 +167,21 @@ impl Worker<'_> {
             pool,
         } = self;
         pool.install(|| {
-            let written = writer.write(windows, decoding, cancel)?;
+            let voiced = match detector {
+                None => Vec::new(),
+                Some(detector) => windows
+                    .iter()
+                    .map(|window| Ok(Voiced::of(&detector.voices(window.samples)?)))
+                    .collect::<Result<_>>()?,
+            };
+            let written = writer.write(windows, &voiced, decoding, cancel)?;
             let mut out = Vec::with_capacity(windows.len());
-            for (window, (pieces, language)) in windows.iter().zip(written) {
-                let samples = window.samples;
-                let mut words = words(&pieces, samples.len() as f64 / f64::from(SPEECH_RATE));
-                if let (Some(detector), false) = (detector.as_deref(), words.is_empty()) {
-                    let steps = detector.voices(samples)?;
+            for (at, (pieces, language)) in written.into_iter().enumerate() {
+                let seconds = windows[at].samples.len() as f64 / f64::from(SPEECH_RATE);
+                let mut words = words(&pieces, seconds);
+                if let Some(voiced) = voiced.get(at) {
                     for word in &mut words {
-                        word.voice = Some(voice_around(&steps, word.start, word.end));
+                        word.voice = Some(voiced.share(word.start - AROUND, word.end + AROUND));
                     }
                 }
                 out.push(Written { words, language });
@@ -207,18 +212,6 @@ impl Worker<'_> {
             language: None,
         }))
     }
-}
-
-/// Share of the detector's steps around a word that are voice.
-fn voice_around(steps: &[f32], start: f64, end: f64) -> f32 {
-    let step = |seconds: f64| (seconds.max(0.0) * f64::from(SPEECH_RATE)) as usize / STEP;
-    let last = (step(end + AROUND) + 1).min(steps.len());
-    let near = &steps[step(start - AROUND).min(last)..last];
-    let voices = near
-        .iter()
-        .filter(|probability| **probability > VOICE)
-        .count();
-    voices as f32 / near.len().max(1) as f32
 }
 
 /// Joins pieces to words. A piece that begins with a space, or begins a passage, begins a word.

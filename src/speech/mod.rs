@@ -19,6 +19,7 @@ mod suspect;
 mod testing;
 mod transcribe;
 mod voice;
+mod voiced;
 #[cfg_attr(feature = "whispercpp", allow(dead_code))]
 mod whisper;
 #[cfg(feature = "whispercpp")]

@@ -13,6 +13,7 @@ use whisper_rs::{
 };
 
 use super::engine::{Decoding, Piece, Sound};
+use super::voiced::Voiced;
 use crate::audio::SPEECH_RATE;
 use crate::{Error, Kind, Result};
 
@@ -95,6 +96,7 @@ impl Writer<'_> {
     pub fn write(
         &mut self,
         windows: &[Sound],
+        _: &[Voiced],
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {

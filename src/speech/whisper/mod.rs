@@ -11,23 +11,28 @@ mod choice;
 mod decoder;
 mod encoder;
 mod picture;
+mod reading;
 mod search;
 mod tokens;
 mod weights;
 
+use std::ops::Range;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attempt::Attempt;
 use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
 use picture::{HOP, Painter};
+use reading::Reading;
 use search::Search;
 use tokens::Tokens;
 use weights::Weights;
 
 use super::engine::{Decoding, Piece, Sound};
 use super::languages;
+use super::voiced::Voiced;
 use crate::arithmetic::Arithmetic;
 use crate::{Error, Kind, Result};
 
@@ -50,6 +55,8 @@ const REST: usize = 50;
 const BEFORE: usize = 60;
 /// A window of which less than this was read is not looked at again: half a second.
 const LEAST_READ: usize = 25;
+/// A part shorter than this is not halved, however little was written of it: three seconds.
+const LEAST_HALVED: usize = 150;
 
 /// A model, shared by all that write with it.
 pub struct Whisper {
@@ -76,11 +83,15 @@ impl Prompt {
     }
 }
 
-/// A window, or what is left of it, that waits to be written down.
-struct Waiting {
+/// A window, or a part of it, that waits to be written down. All in positions of the encoder.
+struct Part {
     window: usize,
-    /// Where it begins in its window, in positions.
+    /// The picture of the sound from `drawn` on in the window.
+    picture: Rc<Vec<f32>>,
+    drawn: usize,
+    /// Where this part begins in its window, and how long it is.
     from: usize,
+    length: usize,
 }
 
 impl Whisper {
@@ -150,28 +161,23 @@ pub struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes down windows at once: pieces in order, and the language (ISO 639-1). A language that is not
-    /// known is found out in its channel's first window.
+    /// known is found out in its channel's first window. `voiced` says where in each there is a voice, or is
+    /// empty where that is not known: what leaves out something said is written again.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] when `cancel` becomes true.
     pub fn write(
         &mut self,
         windows: &[Sound],
+        voiced: &[Voiced],
         decoding: &Decoding,
         cancel: &AtomicBool,
     ) -> Result<Vec<(Vec<Piece>, Option<&'static str>)>> {
         let tokens = &self.model.tokens;
         let expected = tokens.of_text(decoding.vocabulary.as_deref().unwrap_or_default());
         let stopped = || cancel.load(Ordering::Relaxed);
-        let pictures = windows
-            .iter()
-            .map(|window| {
-                let needed = positions(window.samples.len()) + ROOM;
-                let positions = needed.min(self.model.encoder.longest());
-                self.painter.paint(window.samples, 2 * positions)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mut out: Vec<Vec<Piece>> = vec![Vec::new(); windows.len()];
+        // By window, what was read of its parts and where each begins.
+        let mut out: Vec<Vec<(usize, Vec<Piece>)>> = vec![Vec::new(); windows.len()];
         let mut spoken: Vec<Option<u32>> = windows
             .iter()
             .map(|window| window.language.and_then(languages::number))
@@ -181,20 +187,16 @@ impl Writer<'_> {
             .iter()
             .map(|window| tokens.of_text(window.before))
             .collect();
-        let mut waiting: Vec<Waiting> = (0..windows.len())
-            .map(|window| Waiting { window, from: 0 })
-            .collect();
+        let mut waiting = (0..windows.len())
+            .map(|window| self.part(windows, window, 0..positions(windows[window].samples.len())))
+            .collect::<Result<Vec<_>>>()?;
         while !waiting.is_empty() {
-            let lengths: Vec<usize> = waiting
-                .iter()
-                .map(|part| positions(windows[part.window].samples.len()) - part.from)
-                .collect();
             let mut memories = Vec::with_capacity(waiting.len());
             for part in &waiting {
                 if stopped() {
                     return Err(Error::new(Kind::Cancelled, "Stopped."));
                 }
-                memories.push(self.listen(&pictures[part.window], part.from)?);
+                memories.push(self.listen(part)?);
             }
             let mut prompts = Vec::with_capacity(waiting.len());
             for (part, memory) in waiting.iter().zip(&memories) {
@@ -215,24 +217,35 @@ impl Writer<'_> {
                     bare: prompt(&[]),
                 });
             }
-            let attempts = self.attempts(memories, &lengths, &prompts, decoding.beam, &stopped)?;
+            let written =
+                self.attempts(memories, &waiting, voiced, &prompts, decoding.beam, &stopped)?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
             }
             let mut left = Vec::new();
-            for ((part, attempt), length) in waiting.iter().zip(&attempts).zip(&lengths) {
-                let (pieces, read) = self.pieces(attempt, *length, part.from);
+            for (part, (attempt, reading)) in waiting.into_iter().zip(written) {
+                let end = part.from + part.length;
                 let said = &mut said[part.window];
+                let voiced = voiced.get(part.window);
+                if let Some(voiced) = voiced.filter(|_| reading.lacks() && part.halves()) {
+                    said.clear();
+                    let middle = part.pause(voiced);
+                    left.push(self.part(windows, part.window, part.from..middle)?);
+                    left.push(self.part(windows, part.window, middle..end)?);
+                    continue;
+                }
                 if attempt.doubtful() {
                     said.clear();
                 } else {
-                    said.extend(self.text(attempt).take(pieces.len()));
+                    said.extend(self.text(&attempt).take(reading.pieces.len()));
                 }
-                out[part.window].extend(pieces);
-                if read >= LEAST_READ && length.saturating_sub(read) > REST {
-                    left.push(Waiting {
-                        window: part.window,
-                        from: part.from + read,
+                out[part.window].push((part.from, reading.pieces));
+                let rest = part.length.saturating_sub(reading.read);
+                if reading.read >= LEAST_READ && rest > REST {
+                    left.push(Part {
+                        from: end - rest,
+                        length: rest,
+                        ..part
                     });
                 }
             }
@@ -241,13 +254,36 @@ impl Writer<'_> {
         let codes = spoken
             .into_iter()
             .map(|number| languages::code(number.unwrap_or_default()));
-        Ok(out.into_iter().zip(codes).collect())
+        let in_order = |mut parts: Vec<(usize, Vec<Piece>)>| {
+            parts.sort_by_key(|(from, _)| *from);
+            parts.into_iter().flat_map(|(_, pieces)| pieces).collect()
+        };
+        Ok(out.into_iter().map(in_order).zip(codes).collect())
     }
 
-    /// Encodes a picture from a position on.
-    fn listen(&mut self, picture: &[f32], from: usize) -> Result<Memory> {
-        let part = &picture[from * 2 * self.model.mels..];
-        let heard = self.model.encoder.run(part, &mut self.arithmetic)?;
+    /// A part of a window, in positions, with a picture of its own.
+    fn part(&self, windows: &[Sound], window: usize, place: Range<usize>) -> Result<Part> {
+        let samples = windows[window].samples;
+        let end = (place.end * POSITION).min(samples.len());
+        let length = place.len();
+        let positions = (length + ROOM).min(self.model.encoder.longest());
+        let sound = &samples[place.start * POSITION..end];
+        Ok(Part {
+            window,
+            picture: Rc::new(self.painter.paint(sound, 2 * positions)?),
+            drawn: place.start,
+            from: place.start,
+            length,
+        })
+    }
+
+    /// Encodes a part.
+    fn listen(&mut self, part: &Part) -> Result<Memory> {
+        let drawn_before = (part.from - part.drawn) * 2 * self.model.mels;
+        let heard = self
+            .model
+            .encoder
+            .run(&part.picture[drawn_before..], &mut self.arithmetic)?;
         self.model
             .decoder
             .begin(&heard, self.model.heads, &mut self.arithmetic)
@@ -276,17 +312,18 @@ impl Writer<'_> {
         written.filter(move |token| *token < end)
     }
 
-    /// Writes windows down, those again that came out badly: first without what was said before, which may
-    /// be what misled, then at higher temperatures.
+    /// Writes parts of windows down, those again that came out badly: first without what was said before,
+    /// which may be what misled, then at higher temperatures.
     fn attempts(
         &mut self,
         memories: Vec<Memory>,
-        lengths: &[usize],
+        parts: &[Part],
+        voiced: &[Voiced],
         prompts: &[Prompt],
         beam: usize,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<Vec<Attempt>> {
-        let mut out: Vec<Option<Attempt>> = memories.iter().map(|_| None).collect();
+    ) -> Result<Vec<(Attempt, Reading)>> {
+        let mut out: Vec<Option<(Attempt, Reading)>> = memories.iter().map(|_| None).collect();
         let mut waiting: Vec<(usize, Memory)> = memories.into_iter().enumerate().collect();
         let bare = TEMPERATURES.map(|temperature| (temperature, false));
         for (temperature, full) in std::iter::once((0.0, true)).chain(bare) {
@@ -298,7 +335,7 @@ impl Writer<'_> {
             let again = |place: usize| !full && temperature == 0.0 && !prompts[place].differs();
             let (mut left, now): (Vec<_>, Vec<_>) =
                 waiting.into_iter().partition(|(place, _)| again(*place));
-            let lengths: Vec<usize> = now.iter().map(|(place, _)| lengths[*place]).collect();
+            let lengths: Vec<usize> = now.iter().map(|(place, _)| parts[*place].length).collect();
             let attempts = search::write(
                 self.model,
                 now.iter().map(|(_, memory)| memory),
@@ -311,14 +348,22 @@ impl Writer<'_> {
                 stopped,
             )?;
             for ((place, memory), attempt) in now.into_iter().zip(attempts) {
+                let part = &parts[place];
+                let reading = Reading::of(
+                    &attempt,
+                    &self.model.tokens,
+                    (part.from, part.length),
+                    voiced.get(part.window),
+                );
                 let doubtful = attempt.doubtful();
-                if doubtful && !stopped() {
+                let misled = full && prompts[place].differs() && reading.lacks();
+                if (doubtful || misled) && !stopped() {
                     left.push((place, memory));
                 }
                 // Where nothing may stand, what was likeliest without dice is still the best guess.
                 let earlier = out[place].as_ref();
-                if !doubtful || !earlier.is_some_and(Attempt::sound) {
-                    out[place] = Some(attempt);
+                if !doubtful || !earlier.is_some_and(|(earlier, _)| earlier.sound()) {
+                    out[place] = Some((attempt, reading));
                 }
             }
             if left.is_empty() {
@@ -328,64 +373,24 @@ impl Writer<'_> {
         }
         Ok(out.into_iter().flatten().collect())
     }
+}
 
-    /// The pieces of text of an attempt, and how many positions of its sound they are of. `from` is
-    /// where it begins in its window, `length` how long its sound is, in positions.
-    fn pieces(&self, attempt: &Attempt, length: usize, from: usize) -> (Vec<Piece>, usize) {
-        let tokens = &self.model.tokens;
-        let written = &attempt.written;
-        let moment = |at: usize| {
-            let chosen = written.get(at)?;
-            chosen
-                .token
-                .checked_sub(tokens.first_moment)
-                .map(|steps| steps as usize)
-        };
-        if attempt.nobody_spoke() {
-            return (Vec::new(), length);
-        }
-        // Text between two moments is a passage. What follows the last pair of moments was not finished
-        // and is written again, with the sound from there on.
-        let count =
-            written.len() - usize::from(written.last().is_some_and(|c| c.token == tokens.end));
-        let closed = count > 1 && moment(count - 1).is_some() && moment(count - 2).is_none();
-        let pair = (1..count)
-            .rev()
-            .find(|at| moment(*at).is_some() && moment(*at - 1).is_some());
-        let (kept, read) = match pair {
-            Some(at) if !closed => (at, moment(at - 1).unwrap_or(length)),
-            _ => (
-                count,
-                (0..count)
-                    .rev()
-                    .find_map(moment)
-                    .filter(|_| closed)
-                    .unwrap_or(length),
-            ),
-        };
-        let moments: Vec<Option<usize>> = (0..count).map(moment).collect();
-        let begins = match alignment::begins(&attempt.scores, length) {
-            none if none.is_empty() => alignment::between(&moments, length),
-            begins => begins,
-        };
-        let shift = from as f64 * alignment::STEP;
-        let mut out = Vec::new();
-        let mut first = true;
-        for (chosen, time) in written[..kept].iter().zip(begins.windows(2)) {
-            if let Some(bytes) = tokens.piece(chosen.token) {
-                out.push(Piece {
-                    bytes: bytes.to_vec(),
-                    probability: chosen.probability,
-                    time: (shift + time[0], shift + time[1]),
-                    no_speech: attempt.nobody,
-                    first,
-                });
-                first = false;
-            } else {
-                first = true;
-            }
-        }
-        (out, read)
+impl Part {
+    /// Whether there is enough of it to be halved.
+    fn halves(&self) -> bool {
+        self.length >= LEAST_HALVED
+    }
+
+    /// The longest pause around its middle, in its window.
+    fn pause(&self, voiced: &Voiced) -> usize {
+        let moment = |position: usize| position as f64 * alignment::STEP;
+        let quarter = self.length / 4;
+        let pause = voiced.pause(
+            moment(self.from + quarter),
+            moment(self.from + self.length - quarter),
+        );
+        let middle = (pause / alignment::STEP) as usize;
+        middle.clamp(self.from + 1, self.from + self.length - 1)
     }
 }
 

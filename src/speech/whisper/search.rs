@@ -111,10 +111,9 @@ pub fn write<'m>(
                 }
             }
             window.follow(candidates, search.beam, |chosen, written| {
-                let closes = chosen
-                    .token
-                    .checked_sub(model.tokens.first_moment)
-                    .is_some_and(|moment| written > 0 && moment as usize + AT_THE_END >= *length);
+                let moment = model.tokens.moment(chosen.token);
+                let closes =
+                    moment.is_some_and(|moment| written > 0 && moment + AT_THE_END >= *length);
                 closes || chosen.token == model.tokens.end
             });
             let last =

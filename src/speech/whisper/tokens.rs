@@ -133,6 +133,13 @@ impl Tokens {
             .map(Vec::as_slice)
     }
 
+    /// The moment that a token stands for, in steps of 20 ms; none for text and signals.
+    pub fn moment(&self, token: u32) -> Option<usize> {
+        token
+            .checked_sub(self.first_moment)
+            .map(|steps| steps as usize)
+    }
+
     /// Tokens of the languages, by their number.
     pub fn languages(&self) -> std::ops::Range<u32> {
         self.languages.0..self.languages.0 + self.languages.1

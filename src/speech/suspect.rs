@@ -13,8 +13,10 @@ const NO_VOICE: f32 = 0.10;
 /// else. Measured (docs/benchmarks.md): speech 80 % or more, also 25 dB below the rest; room noises,
 /// sobs, laughter and music under 1 %.
 const NO_VOICE_AROUND: f32 = 0.15;
-/// With the model's own doubt above this and a word less probable than [`DOUBTED`], it is suspect.
-/// The first is the threshold that Whisper's reference decoder uses for "no speech".
+/// Under this share of voice a word less probable than [`DOUBTED`] is suspect,
+const LITTLE_VOICE_AROUND: f32 = 0.5;
+/// and so it is with the model's own doubt above this: the threshold that Whisper's reference decoder uses
+/// for "no speech".
 const NO_SPEECH: f32 = 0.6;
 const DOUBTED: f32 = 0.35;
 /// A word said in less than so many seconds a letter was not said: the fastest talkers take about twice as
@@ -52,8 +54,11 @@ pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
             || evidence
                 .certain
                 .is_some_and(|share| share < NO_VOICE_AROUND);
-        let doubted = evidence.no_speech > NO_SPEECH && word.probability < DOUBTED;
-        word.suspect = unvoiced || doubted;
+        let questioned = evidence.no_speech > NO_SPEECH
+            || evidence
+                .certain
+                .is_some_and(|share| share < LITTLE_VOICE_AROUND);
+        word.suspect = unvoiced || questioned && word.probability < DOUBTED;
     }
     mark_hurried(words);
     mark_loops(words);

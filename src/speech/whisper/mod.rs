@@ -55,6 +55,8 @@ const REST: usize = 50;
 const BEFORE: usize = 60;
 /// A window of which less than this was read is not looked at again: half a second.
 const LEAST_READ: usize = 25;
+/// Less of a window than this is a voice: nobody speaks, or next to nothing is said.
+const LEAST_VOICE: f32 = 0.1;
 /// A part shorter than this is not halved, however little was written of it: three seconds.
 const LEAST_HALVED: usize = 150;
 
@@ -217,8 +219,14 @@ impl Writer<'_> {
                     bare: prompt(&[]),
                 });
             }
-            let written =
-                self.attempts(memories, &waiting, voiced, &prompts, decoding.beam, &stopped)?;
+            let written = self.attempts(
+                memories,
+                &waiting,
+                voiced,
+                &prompts,
+                decoding.beam,
+                &stopped,
+            )?;
             if stopped() {
                 return Err(Error::new(Kind::Cancelled, "Stopped."));
             }
@@ -356,8 +364,11 @@ impl Writer<'_> {
                     voiced.get(part.window),
                 );
                 let doubtful = attempt.doubtful();
-                let misled = full && prompts[place].differs() && reading.lacks();
-                if (doubtful || misled) && !stopped() {
+                let again = match full && prompts[place].differs() {
+                    true => doubtful || reading.lacks(),
+                    false => doubtful && part.speaks(voiced.get(part.window)),
+                };
+                if again && !stopped() {
                     left.push((place, memory));
                 }
                 // Where nothing may stand, what was likeliest without dice is still the best guess.
@@ -376,6 +387,13 @@ impl Writer<'_> {
 }
 
 impl Part {
+    /// Whether enough of it is a voice for dice to be worth casting: over noise they bring up anything.
+    fn speaks(&self, voiced: Option<&Voiced>) -> bool {
+        let moment = |position: usize| position as f64 * alignment::STEP;
+        let end = moment(self.from + self.length);
+        voiced.is_none_or(|voiced| voiced.share(moment(self.from), end) > LEAST_VOICE)
+    }
+
     /// Whether there is enough of it to be halved.
     fn halves(&self) -> bool {
         self.length >= LEAST_HALVED

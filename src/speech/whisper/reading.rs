@@ -1,9 +1,11 @@
 //! What an attempt says: pieces of text with their times, how much of the sound they are of, and whether
 //! somebody said more than was written.
 
+use super::alignment;
 use super::attempt::Attempt;
+use super::choice::Chosen;
 use super::tokens::Tokens;
-use super::{Piece, alignment};
+use crate::speech::engine::Piece;
 use crate::speech::voiced::Voiced;
 
 /// A voice that goes on for longer than this, in seconds, while one word is written has said more. Of
@@ -71,7 +73,11 @@ impl Reading {
 /// and is written again, with the sound from there on.
 fn kept(attempt: &Attempt, tokens: &Tokens, length: usize) -> (usize, usize) {
     let written = &attempt.written;
-    let moment = |at: usize| written.get(at).and_then(|chosen| tokens.moment(chosen.token));
+    let moment = |at: usize| {
+        written
+            .get(at)
+            .and_then(|chosen| tokens.moment(chosen.token))
+    };
     let count = count(attempt, tokens);
     let closed = count > 1 && moment(count - 1).is_some() && moment(count - 2).is_none();
     let pair = (1..count)
@@ -86,7 +92,7 @@ fn kept(attempt: &Attempt, tokens: &Tokens, length: usize) -> (usize, usize) {
 
 /// Tokens but for that of the end.
 fn count(attempt: &Attempt, tokens: &Tokens) -> usize {
-    let ended = |chosen: &super::choice::Chosen| chosen.token == tokens.end;
+    let ended = |chosen: &Chosen| chosen.token == tokens.end;
     attempt.written.len() - usize::from(attempt.written.last().is_some_and(ended))
 }
 
@@ -112,4 +118,102 @@ fn unsaid(pieces: &[Piece], (from, to): (f64, f64), voiced: &Voiced) -> f64 {
         since = next;
     }
     longest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tokens::tests::tokens;
+    use super::*;
+
+    /// Of the tokens that stand for text.
+    const TEXT: u32 = 2;
+    /// Steps of the voice detector in a second, about.
+    const A_SECOND: usize = 31;
+
+    /// An attempt without aligned heads: numbers below 8 are text, others moments from 8 on.
+    fn attempt(tokens: &Tokens, written: &[u32], nobody: f32) -> Attempt {
+        let number = |written: &u32| match *written {
+            text if text < 8 => text,
+            moment => tokens.first_moment + moment - 8,
+        };
+        let chosen = |token| Chosen {
+            token,
+            probability: 0.3,
+        };
+        let end = [chosen(tokens.end)];
+        let written = written.iter().map(number).map(chosen);
+        Attempt {
+            written: written.chain(end).collect(),
+            scores: Vec::new(),
+            nobody,
+            ended: true,
+        }
+    }
+
+    fn reading(written: &[u32], place: (usize, usize), voiced: &Voiced) -> Reading {
+        let tokens = tokens(51_864);
+        Reading::of(
+            &attempt(&tokens, written, 0.1),
+            &tokens,
+            place,
+            Some(voiced),
+        )
+    }
+
+    #[test]
+    fn what_follows_the_last_pair_of_moments_is_left_for_later() {
+        let nothing = Voiced::of(&[]);
+        // A passage of a second and a half, and one that is not closed.
+        let open = reading(&[8, TEXT, TEXT, 83, 83, TEXT], (100, 400), &nothing);
+        assert_eq!((open.pieces.len(), open.read), (2, 75));
+        assert_eq!(open.pieces[0].time.0, 2.5);
+        let closed = reading(&[8, TEXT, 83, 83, TEXT, 183], (0, 400), &nothing);
+        assert_eq!((closed.pieces.len(), closed.read), (2, 175));
+        let without = reading(&[8, TEXT, TEXT], (0, 400), &nothing);
+        assert_eq!((without.pieces.len(), without.read), (2, 400));
+    }
+
+    #[test]
+    fn a_voice_that_goes_on_under_one_word_has_said_more() {
+        let voice = Voiced::of(&[0.9; 8 * A_SECOND]);
+        let one_word = reading(&[8, TEXT], (0, 400), &voice);
+        assert!(one_word.lacks() && one_word.unsaid > 3.9);
+        let many = [&[8u32][..], &[TEXT; 40]].concat();
+        assert!(!reading(&many, (0, 400), &voice).lacks());
+        // A pause is nothing that was said.
+        let mut pause = vec![0.1; 8 * A_SECOND];
+        pause[..A_SECOND].fill(0.9);
+        assert!(!reading(&[8, TEXT], (0, 400), &Voiced::of(&pause)).lacks());
+        // What was not read is written down later.
+        assert!(!reading(&[8, TEXT, 33, 33, TEXT], (0, 400), &voice).lacks());
+    }
+
+    #[test]
+    fn where_the_model_hears_nobody_and_the_detector_a_voice_something_is_missing() {
+        let voice = Voiced::of(&[0.9; 8 * A_SECOND]);
+        let tokens = tokens(51_864);
+        let nobody = attempt(&tokens, &[8, TEXT], 0.9);
+        let reading = Reading::of(&nobody, &tokens, (0, 400), Some(&voice));
+        assert!(reading.pieces.is_empty() && reading.lacks());
+        let unknown = Reading::of(&nobody, &tokens, (0, 400), None);
+        assert!(!unknown.lacks());
+    }
+
+    proptest! {
+        #[test]
+        fn any_attempt_can_be_read(
+            written in prop::collection::vec(prop_oneof![0u32..8, 8u32..1500], 0..30),
+            from in 0usize..900,
+            length in 1usize..600,
+            voices in prop::collection::vec(0.0f32..1.0, 0..900),
+        ) {
+            let voiced = Voiced::of(&voices);
+            let read = reading(&written, (from, length), &voiced);
+            prop_assert!(read.unsaid <= voiced.seconds(0.0, 60.0));
+            let starts: Vec<f64> = read.pieces.iter().map(|piece| piece.time.0).collect();
+            prop_assert!(starts.is_sorted());
+        }
+    }
 }

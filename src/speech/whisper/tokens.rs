@@ -196,7 +196,7 @@ impl Tokens {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn shape(vocab: u32) -> Shape {
@@ -212,7 +212,8 @@ mod tests {
         }
     }
 
-    fn tokens(vocab: u32) -> Tokens {
+    /// Some tokens, of a model with a vocabulary of one of the published sizes.
+    pub fn tokens(vocab: u32) -> Tokens {
         let pieces = [" ", "a", " a", " ab", "b", ",", "♪", " -"];
         Tokens::new(
             &shape(vocab),

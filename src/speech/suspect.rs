@@ -60,6 +60,7 @@ pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
                 .is_some_and(|share| share < LITTLE_VOICE_AROUND);
         word.suspect = unvoiced || questioned && word.probability < DOUBTED;
     }
+    mark_sentences(words);
     mark_hurried(words);
     mark_loops(words);
 }
@@ -91,6 +92,20 @@ pub fn trusted(words: &[WindowWord]) -> String {
     kept.join(" ")
 }
 
+/// Marks the rest of a sentence of which most has no voice: who invents does it by the sentence.
+fn mark_sentences(words: &mut [Word]) {
+    for sentence in words.chunk_by_mut(|word, _| !ends_a_sentence(word)) {
+        let suspects = sentence.iter().filter(|word| word.suspect).count();
+        if 2 * suspects > sentence.len() {
+            sentence.iter_mut().for_each(|word| word.suspect = true);
+        }
+    }
+}
+
+fn ends_a_sentence(word: &Word) -> bool {
+    word.text.ends_with(['.', '?', '!'])
+}
+
 /// Marks improbable words for which there was no time.
 fn mark_hurried(words: &mut [Word]) {
     let mut begins = true;
@@ -98,7 +113,7 @@ fn mark_hurried(words: &mut [Word]) {
         let letters = plain(&word.text).chars().count();
         let hurried =
             letters >= SHORTEST_JUDGED && word.end - word.start < FASTEST_LETTER * letters as f64;
-        let ends = word.text.ends_with(['.', '?', '!']);
+        let ends = ends_a_sentence(word);
         let enough = match begins && ends {
             true => HURRIED_ALONE,
             false => HURRIED,
@@ -243,6 +258,19 @@ mod tests {
         };
         mark(&mut words, &[on(0.05), on(0.4)]);
         assert!(words[0].suspect && !words[1].suspect);
+    }
+
+    #[test]
+    fn a_sentence_of_which_most_is_suspect_is_suspect_as_a_whole() {
+        let on = |share| Evidence {
+            voice: 0.9,
+            certain: Some(share),
+            no_speech: 0.1,
+        };
+        let mut words = said("I don't know. Yes I do.", 0.3);
+        mark(&mut words, &[0.0, 0.3, 0.0, 0.0, 0.9, 0.9].map(on));
+        let marked: Vec<bool> = words.iter().map(|word| word.suspect).collect();
+        assert_eq!(marked, [true, true, true, true, false, false]);
     }
 
     #[test]

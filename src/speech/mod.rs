@@ -11,6 +11,7 @@ mod languages;
 mod live;
 mod pitch;
 mod plan;
+mod said;
 mod separation;
 mod silero;
 pub(crate) mod spans;

@@ -13,8 +13,8 @@ use super::drafts::Drafts;
 use super::engine::{Decoding, Engine, Sound, Written};
 use super::features;
 use super::plan::plan;
+use super::said::Said;
 use super::separation;
-use super::suspect;
 use super::windows::{Piece, Window};
 use super::{ChannelSpeech, Separation};
 use crate::audio::{Frames, SPEECH_RATE};
@@ -22,9 +22,6 @@ use crate::{Error, Kind, Result};
 
 /// Edges of a piece are faded over this many samples (10 ms), so that no click is transcribed.
 const FADE: usize = 160;
-
-/// How much of what a speaker said last is kept for their next windows, in bytes: more than the model looks at.
-const KEPT_OF_SAID: usize = 600;
 
 /// How far the work has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -291,7 +288,7 @@ impl Shared<'_> {
     fn run(&self, jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<Result<Done>>) -> Result<()> {
         let mut worker = None;
         // By channel, what was said last.
-        let mut said: HashMap<usize, String> = HashMap::new();
+        let mut said: HashMap<usize, Said> = HashMap::new();
         for job in jobs {
             let worker = match &mut worker {
                 Some(worker) => worker,
@@ -305,7 +302,7 @@ impl Shared<'_> {
                     samples,
                     channel: *channel,
                     language: languages.get(*channel).and_then(Option::as_deref),
-                    before: said.get(channel).map_or("", String::as_str),
+                    before: said.get(channel).map_or("", Said::text),
                 })
                 .collect();
             let written = worker.transcribe(&sounds, self.decoding, self.cancel)?;
@@ -316,11 +313,7 @@ impl Shared<'_> {
                     languages[*channel]
                         .get_or_insert_with(|| written.language.unwrap_or_default().to_owned());
                 }
-                let said = said.entry(*channel).or_default();
-                said.push(' ');
-                said.push_str(&suspect::trusted(&written.words));
-                let last = said.floor_char_boundary(said.len().saturating_sub(KEPT_OF_SAID));
-                said.drain(..last);
+                said.entry(*channel).or_default().remember(&written.words);
                 let done = Done {
                     channel: *channel,
                     window: *window,

@@ -9,7 +9,7 @@ use crate::speech::engine::Piece;
 use crate::speech::voiced::Voiced;
 
 /// A voice that goes on for longer than this, in seconds, while one word is written has said more. Of
-/// windows in which every word was written it was 0.7 s at most (docs/benchmarks.md).
+/// windows in which every word was written it was 1.3 s at most (docs/benchmarks.md).
 const MOST_OF_A_WORD: f64 = 1.5;
 
 /// What was read of a window, or of a part of it.

@@ -3,6 +3,7 @@
 
 use super::engine::{WindowWord, Written};
 use super::features::Features;
+use super::sentence::ends_sentence;
 use super::separation::Ownership;
 use super::suspect::{self, Evidence};
 use super::transcribe::Heard;
@@ -190,8 +191,8 @@ fn carry_over(words: &[WindowWord], window: &Window, spans: &mut [Span], pieces:
         if pieces[at] >= pieces[at + 1] || spans[at].end - spans[at].start > HASTY {
             continue;
         }
-        // Ends a sentence: it stands where it stands.
-        if words[at].text.ends_with(['.', '?', '!']) {
+        // It stands where it stands.
+        if ends_sentence(&words[at].text) {
             continue;
         }
         let begin = window.pieces[pieces[at + 1]].span.start;

@@ -12,6 +12,7 @@ mod live;
 mod pitch;
 mod plan;
 mod said;
+pub(crate) mod sentence;
 mod separation;
 mod silero;
 pub(crate) mod spans;

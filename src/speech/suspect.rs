@@ -6,6 +6,7 @@
 
 use super::Word;
 use super::engine::WindowWord;
+use super::sentence::ends_sentence;
 
 /// Share of a word's frames with own voice under which there is no sound to carry the word.
 const NO_VOICE: f32 = 0.10;
@@ -22,7 +23,7 @@ const DOUBTED: f32 = 0.35;
 /// A word said in less than so many seconds a letter was not said: the fastest talkers take about twice as
 /// long (eight syllables a second, of three to four letters). Short words are left alone, for
 /// their edges are no better than the engine's step of 20 ms.
-const FASTEST_LETTER: f64 = 0.022;
+pub const FASTEST_LETTER: f64 = 0.022;
 const SHORTEST_JUDGED: usize = 4;
 /// Such a word is suspect below this probability anywhere,
 const HURRIED: f32 = 0.15;
@@ -94,16 +95,12 @@ pub fn trusted(words: &[WindowWord]) -> String {
 
 /// Marks the rest of a sentence of which most has no voice: who invents does it by the sentence.
 fn mark_sentences(words: &mut [Word]) {
-    for sentence in words.chunk_by_mut(|word, _| !ends_a_sentence(word)) {
+    for sentence in words.chunk_by_mut(|word, _| !ends_sentence(&word.text)) {
         let suspects = sentence.iter().filter(|word| word.suspect).count();
         if 2 * suspects > sentence.len() {
             sentence.iter_mut().for_each(|word| word.suspect = true);
         }
     }
-}
-
-fn ends_a_sentence(word: &Word) -> bool {
-    word.text.ends_with(['.', '?', '!'])
 }
 
 /// Marks improbable words for which there was no time.
@@ -113,7 +110,7 @@ fn mark_hurried(words: &mut [Word]) {
         let letters = plain(&word.text).chars().count();
         let hurried =
             letters >= SHORTEST_JUDGED && word.end - word.start < FASTEST_LETTER * letters as f64;
-        let ends = ends_a_sentence(word);
+        let ends = ends_sentence(&word.text);
         let enough = match begins && ends {
             true => HURRIED_ALONE,
             false => HURRIED,

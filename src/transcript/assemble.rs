@@ -22,6 +22,7 @@ use super::spans::{finite, millis};
 use super::talk::{overlaps, pauses, talk};
 use super::voices::voice;
 use super::{Activity, Bookmark, Gap, Model, SCHEMA, Session, Speaker, Transcript, Turn, Wordless};
+use crate::speech::sentence::asks;
 use crate::speech::{ChannelSpeech, Separation, Span, Word, WordVoice};
 
 /// A speaker's own silence, in seconds, longer than which a turn ends.
@@ -419,7 +420,7 @@ fn goes_on(own: &Utterance, next: Option<&Utterance>, host: &[Utterance], words:
         .iter()
         .rev()
         .find(|w| !w.suspect);
-    if last_word.is_some_and(|word| asks(word) && word.end <= own.start + BREATH / 2.0) {
+    if last_word.is_some_and(|word| asks(&word.text) && word.end <= own.start + BREATH / 2.0) {
         return false;
     }
     // "Yeah [overlapping the end of the other's turn], it has been hard" begins a turn.
@@ -439,12 +440,6 @@ fn goes_on(own: &Utterance, next: Option<&Utterance>, host: &[Utterance], words:
         let silent = (after.start - before.end).max(0.0) - said;
         millis(silent) <= BACKCHANNEL_PAUSE && !(before.short && after.short)
     })
-}
-
-fn asks(word: &Word) -> bool {
-    word.text
-        .trim_end_matches(['"', '\'', '”', '’', ')', '»'])
-        .ends_with(['?', '？', '؟', '⁇', '⁈'])
 }
 
 /// Rule 3: whether a turn begins at each word.

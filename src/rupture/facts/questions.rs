@@ -3,6 +3,8 @@
 //! A rough measure: it looks at how a sentence begins, not at what it is after. The recogniser
 //! sets the question marks, and it hears wording better than a rising voice.
 
+use crate::speech::sentence::{asks, ends_sentence};
+
 /// How a question is worded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -90,11 +92,8 @@ pub(crate) fn asked<'a>(words: impl Iterator<Item = &'a str>) -> Vec<Asked> {
     let mut sentence: Vec<&str> = Vec::new();
     for word in words {
         sentence.push(word);
-        let closing = ['"', '\'', '”', '’', ')', '»'];
-        let end = word.trim_end_matches(closing);
-        if end.ends_with(['.', '?', '!', '…', '。', '？', '؟', '！']) {
-            let marked = end.ends_with(['?', '？', '؟']);
-            found.extend(kind(&sentence, marked));
+        if ends_sentence(word) {
+            found.extend(kind(&sentence, asks(word)));
             sentence.clear();
         }
     }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 
 use crate::speech::Word;
+use crate::speech::sentence::{asks, ends_sentence};
 
 /// Words that the recogniser is less sure of than this (its own probability, not calibrated) are
 /// not compared with anything.
@@ -89,10 +90,8 @@ pub(crate) fn sentences(words: &[Word], normal: &Normal) -> Vec<Sentence> {
     let mut found = Vec::new();
     let mut first = 0;
     for (index, word) in words.iter().enumerate() {
-        let closing = ['"', '\'', '”', '’', ')', '»'];
-        let end = word.text.trim_end_matches(closing);
-        let asks = end.ends_with(['?', '？', '؟']);
-        if asks || end.ends_with(['.', '!', '…', '。', '！']) || index + 1 == words.len() {
+        let asks = asks(&word.text);
+        if ends_sentence(&word.text) || index + 1 == words.len() {
             let range = first..index + 1;
             first = index + 1;
             let mut tokens = tokens(words, range.clone(), normal);

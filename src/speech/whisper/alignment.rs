@@ -12,7 +12,19 @@ use rten_vecmath::Softmax;
 /// Positions that the median is taken over.
 const MEDIAN: usize = 7;
 /// Seconds from one position to the next.
-pub const STEP: f64 = 0.02;
+const STEP: f64 = 0.02;
+
+/// When a position begins, in seconds.
+#[must_use]
+pub fn seconds(position: usize) -> f64 {
+    position as f64 * STEP
+}
+
+/// The position that a moment, in seconds, lies in.
+#[must_use]
+pub fn position(moment: f64) -> usize {
+    (moment / STEP) as usize
+}
 
 /// The heads that OpenAI published as aligned with time, as (layer, head), by the catalogue's name of the
 /// model. None known: none.
@@ -253,10 +265,10 @@ fn cheapest(fit: &[f32], positions: usize) -> Vec<f64> {
         above[0] = f32::INFINITY;
     }
     let mut begins = vec![0.0; tokens + 1];
-    begins[tokens] = positions as f64 * STEP;
+    begins[tokens] = seconds(positions);
     let (mut token, mut at) = (tokens, positions);
     while token > 0 && at > 0 {
-        begins[token - 1] = (at - 1) as f64 * STEP;
+        begins[token - 1] = seconds(at - 1);
         match reached[(token - 1) * positions + at - 1] {
             0 => (token, at) = (token - 1, at - 1),
             1 => token -= 1,

@@ -235,7 +235,7 @@ impl Writer<'_> {
                 let end = part.from + part.length;
                 let said = &mut said[part.window];
                 let voiced = voiced.get(part.window);
-                if let Some(voiced) = voiced.filter(|_| reading.lacks() && part.halves()) {
+                if let Some(voiced) = voiced.filter(|_| reading.wrong() && part.halves()) {
                     said.clear();
                     let middle = part.pause(voiced);
                     left.push(self.part(windows, part.window, part.from..middle)?);
@@ -365,7 +365,7 @@ impl Writer<'_> {
                 );
                 let doubtful = attempt.doubtful();
                 let again = match full && prompts[place].differs() {
-                    true => doubtful || reading.lacks(),
+                    true => doubtful || reading.wrong(),
                     false => doubtful && part.speaks(voiced.get(part.window)),
                 };
                 if again && !stopped() {
@@ -389,9 +389,8 @@ impl Writer<'_> {
 impl Part {
     /// Whether enough of it is a voice for dice to be worth casting: over noise they bring up anything.
     fn speaks(&self, voiced: Option<&Voiced>) -> bool {
-        let moment = |position: usize| position as f64 * alignment::STEP;
-        let end = moment(self.from + self.length);
-        voiced.is_none_or(|voiced| voiced.share(moment(self.from), end) > LEAST_VOICE)
+        let end = alignment::seconds(self.from + self.length);
+        voiced.is_none_or(|voiced| voiced.share(alignment::seconds(self.from), end) > LEAST_VOICE)
     }
 
     /// Whether there is enough of it to be halved.
@@ -401,14 +400,12 @@ impl Part {
 
     /// The longest pause around its middle, in its window.
     fn pause(&self, voiced: &Voiced) -> usize {
-        let moment = |position: usize| position as f64 * alignment::STEP;
         let quarter = self.length / 4;
         let pause = voiced.pause(
-            moment(self.from + quarter),
-            moment(self.from + self.length - quarter),
+            alignment::seconds(self.from + quarter),
+            alignment::seconds(self.from + self.length - quarter),
         );
-        let middle = (pause / alignment::STEP) as usize;
-        middle.clamp(self.from + 1, self.from + self.length - 1)
+        alignment::position(pause).clamp(self.from + 1, self.from + self.length - 1)
     }
 }
 

@@ -1,16 +1,19 @@
 //! What an attempt says: pieces of text with their times, how much of the sound they are of, and whether
-//! somebody said more than was written.
+//! that can be all that was said in there and no more.
 
 use super::alignment;
 use super::attempt::Attempt;
 use super::choice::Chosen;
 use super::tokens::Tokens;
 use crate::speech::engine::Piece;
+use crate::speech::suspect::FASTEST_LETTER;
 use crate::speech::voiced::Voiced;
 
 /// A voice that goes on for longer than this, in seconds, while one word is written has said more. Of
 /// windows in which every word was written it was 1.3 s at most (docs/benchmarks.md).
 const MOST_OF_A_WORD: f64 = 1.5;
+/// So many letters may stand in any time: moments of something that short are not to be relied on.
+const A_FEW_LETTERS: usize = 30;
 
 /// What was read of a window, or of a part of it.
 pub struct Reading {
@@ -20,6 +23,8 @@ pub struct Reading {
     pub read: usize,
     /// The longest that a voice goes on in there while one word is written or none, in seconds.
     unsaid: f64,
+    /// Letters written.
+    letters: usize,
 }
 
 impl Reading {
@@ -34,7 +39,7 @@ impl Reading {
             true => (0, length),
             false => kept(attempt, tokens, length),
         };
-        let shift = from as f64 * alignment::STEP;
+        let shift = alignment::seconds(from);
         let begins = begins(attempt, tokens, length);
         let mut pieces = Vec::new();
         let mut first = true;
@@ -52,18 +57,27 @@ impl Reading {
                 first = true;
             }
         }
-        let end = shift + read as f64 * alignment::STEP;
+        let end = shift + alignment::seconds(read);
         let unsaid = voiced.map_or(0.0, |voiced| unsaid(&pieces, (shift, end), voiced));
+        let letters = letters(&pieces);
         Reading {
             pieces,
             read,
             unsaid,
+            letters,
         }
     }
 
-    /// Whether more was said than is written.
-    pub fn lacks(&self) -> bool {
-        self.unsaid > MOST_OF_A_WORD
+    /// Whether more was said than is written, or more is written than can have been said.
+    pub fn wrong(&self) -> bool {
+        self.unsaid > MOST_OF_A_WORD || self.crowded()
+    }
+
+    /// Whether more is written than there was time for. Now and then the model writes down a whole window
+    /// and closes with a moment near its beginning: what lies behind it would be written twice.
+    fn crowded(&self) -> bool {
+        let soonest = self.letters as f64 * FASTEST_LETTER;
+        self.letters > A_FEW_LETTERS && alignment::seconds(self.read) < soonest
     }
 }
 
@@ -94,6 +108,18 @@ fn kept(attempt: &Attempt, tokens: &Tokens, length: usize) -> (usize, usize) {
 fn count(attempt: &Attempt, tokens: &Tokens) -> usize {
     let ended = |chosen: &Chosen| chosen.token == tokens.end;
     attempt.written.len() - usize::from(attempt.written.last().is_some_and(ended))
+}
+
+/// Letters of a text, its signs among them, but no blanks.
+fn letters(pieces: &[Piece]) -> usize {
+    let bytes: Vec<u8> = pieces
+        .iter()
+        .flat_map(|piece| piece.bytes.clone())
+        .collect();
+    let text = String::from_utf8_lossy(&bytes);
+    text.chars()
+        .filter(|letter| !letter.is_whitespace())
+        .count()
 }
 
 /// When each token begins, and one more, in seconds from the start of the sound.
@@ -129,6 +155,7 @@ mod tests {
 
     /// Of the tokens that stand for text.
     const TEXT: u32 = 2;
+    const TWO_LETTERS: u32 = 3;
     /// Steps of the voice detector in a second, about.
     const A_SECOND: usize = 31;
 
@@ -179,15 +206,28 @@ mod tests {
     fn a_voice_that_goes_on_under_one_word_has_said_more() {
         let voice = Voiced::of(&[0.9; 8 * A_SECOND]);
         let one_word = reading(&[8, TEXT], (0, 400), &voice);
-        assert!(one_word.lacks() && one_word.unsaid > 3.9);
+        assert!(one_word.wrong() && one_word.unsaid > 3.9);
         let many = [&[8u32][..], &[TEXT; 40]].concat();
-        assert!(!reading(&many, (0, 400), &voice).lacks());
+        assert!(!reading(&many, (0, 400), &voice).wrong());
         // A pause is nothing that was said.
         let mut pause = vec![0.1; 8 * A_SECOND];
         pause[..A_SECOND].fill(0.9);
-        assert!(!reading(&[8, TEXT], (0, 400), &Voiced::of(&pause)).lacks());
+        assert!(!reading(&[8, TEXT], (0, 400), &Voiced::of(&pause)).wrong());
         // What was not read is written down later.
-        assert!(!reading(&[8, TEXT, 33, 33, TEXT], (0, 400), &voice).lacks());
+        assert!(!reading(&[8, TEXT, 33, 33, TEXT], (0, 400), &voice).wrong());
+    }
+
+    #[test]
+    fn nobody_says_much_in_no_time() {
+        let nothing = Voiced::of(&[]);
+        // 62 letters that are closed by a moment after one second, and after two.
+        let said = |end: u32| [&[8][..], &[TWO_LETTERS; 31], &[end, end]].concat();
+        let crowded = reading(&said(58), (0, 400), &nothing);
+        assert!(crowded.wrong() && crowded.read == 50 && crowded.letters == 62);
+        assert!(!reading(&said(108), (0, 400), &nothing).wrong());
+        // Of a few letters the moments may be a little off.
+        let few = [&[8][..], &[TWO_LETTERS; 10], &[28, 28]].concat();
+        assert!(!reading(&few, (0, 400), &nothing).wrong());
     }
 
     #[test]
@@ -196,9 +236,9 @@ mod tests {
         let tokens = tokens(51_864);
         let nobody = attempt(&tokens, &[8, TEXT], 0.9);
         let reading = Reading::of(&nobody, &tokens, (0, 400), Some(&voice));
-        assert!(reading.pieces.is_empty() && reading.lacks());
+        assert!(reading.pieces.is_empty() && reading.wrong());
         let unknown = Reading::of(&nobody, &tokens, (0, 400), None);
-        assert!(!unknown.lacks());
+        assert!(!unknown.wrong());
     }
 
     proptest! {

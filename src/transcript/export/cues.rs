@@ -1,6 +1,7 @@
 //! Turns cut into pieces that can be read as subtitles.
 
 use crate::speech::Word;
+use crate::speech::sentence::ends_sentence;
 use crate::transcript::text::{clean, marked, to_millis};
 use crate::transcript::{Bookmark, Transcript};
 
@@ -133,7 +134,7 @@ fn pieces(word: &Word) -> Vec<Piece> {
         .map(|(n, chunk)| {
             let text: String = chunk.iter().collect();
             Piece {
-                ends_sentence: n + 1 == count && text.ends_with(['.', '?', '!', '…', '。', '？']),
+                ends_sentence: n + 1 == count && ends_sentence(&text),
                 text: marked(text.trim(), word.suspect),
                 suspect: word.suspect,
                 start: start + (end - start) * n / count,

@@ -8,12 +8,15 @@
 //! 2. Where one clearly talks alone, the other channel shows the leak, band by band.
 //! 3. A channel's own voice is what stands out above the predicted leak and its own noise. Both
 //!    channels can stand out at once: that is overlap, and both are kept.
+//! 4. Where the microphones hear both nearly as loud, little stands out from a leak: while it is the own
+//!    speaker who talks on the whole ([`talker`]), none is predicted.
 //!
 //! Only energies are compared, never words: "yes" after "yes" is two people agreeing.
 
 mod delay;
 mod leak;
 mod noise;
+mod talker;
 
 use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};
 use super::spans::inside;
@@ -22,6 +25,7 @@ use delay::Delay;
 use leak::{MARGIN_DB, Sides};
 pub(super) use noise::percentile;
 use noise::{Noise, QUIETEST_DB};
+use talker::Talker;
 
 /// Mean excess over the bands, in dB, from which a frame is own voice. Chosen on the development
 /// sessions; flat between 1.0 and 2.0.
@@ -149,19 +153,24 @@ pub fn own_voices(features: &Features) -> Ownership {
         delay = Delay::find([one, two], [first, second]);
         sides = Some(Sides::find(features, &noise, &delay));
     }
+    let talker = sides
+        .as_ref()
+        .map(|sides| Talker::find(features, &noise, sides, &delay));
     let mut evidence = Vec::new();
     let mut activity = Vec::new();
     for (index, channel) in channels.iter().enumerate() {
-        let leak = sides.as_ref().map(|sides| Leak {
+        let both = sides.as_ref().zip(talker.as_ref());
+        let leak = both.map(|(sides, talker)| Leak {
             from: &channels[1 - index],
             noise: &noise[1 - index],
             into: index,
             sides,
+            talker,
             delay: &delay,
         });
-        let smooth = smooth(&excess(channel, &noise[index], leak.as_ref()));
-        activity.push(spans(&smooth, channel));
-        evidence.push(smooth);
+        let evident = smooth(&excess(channel, &noise[index], leak.as_ref()));
+        activity.push(spans(&evident, channel));
+        evidence.push(evident);
     }
     let figures = figures(features, &noise, &activity, sides.as_ref());
     Ownership {
@@ -180,6 +189,7 @@ struct Leak<'a> {
     noise: &'a Noise,
     into: usize,
     sides: &'a Sides,
+    talker: &'a Talker,
     delay: &'a Delay,
 }
 
@@ -196,6 +206,11 @@ fn excess(channel: &ChannelFeatures, noise: &Noise, leak: Option<&Leak>) -> Vec<
                 // A frame ahead: the two paths differ by a few milliseconds.
                 (leak, there.min(last), (there + 1).min(last))
             });
+            // While the own speaker talks there is no leak to stand out from.
+            let own = there.is_some_and(|(leak, there, _)| {
+                let first = if leak.into == 0 { frame } else { there };
+                leak.talker.is(leak.into, first)
+            });
             let mut sum = 0.0;
             for (band, room) in room.iter_mut().enumerate() {
                 let mut predicted = from_db(noise.at(frame, band));
@@ -205,7 +220,7 @@ fn excess(channel: &ChannelFeatures, noise: &Noise, leak: Option<&Leak>) -> Vec<
                         .band_db(there, band)
                         .max(leak.from.band_db(ahead, band));
                     *room = (*room - ROOM_DECAY_DB).max(now);
-                    if *room > leak.noise.at(there, band) + 3.0 {
+                    if !own && *room > leak.noise.at(there, band) + 3.0 {
                         predicted += from_db(*room + leak.sides.gain(leak.into, frame, band));
                     }
                 }

@@ -17,11 +17,13 @@ QUIET_DB = -25.0  # a quiet turn against the others
 # microphone; `t60` the room's reverberation in seconds; `mouth` metres from mouth to own microphone.
 # `moved`: what is different after both have changed their seats, a third and again two thirds of the way
 # through (back to how it was). `late`: seconds by which the second microphone's recorder was begun late.
+# `gain`: of the second microphone, in dB against the first.
 CONDITIONS = {
     "clean": {"bleed": None, "t60": None, "mouth": 0.2, "noise": -75.0, "hum": None},
     "bleed20": {"bleed": -20.0, "t60": 0.2, "mouth": 0.2, "noise": -70.0, "hum": None},
     "bleed8": {"bleed": -8.0, "t60": 0.35, "mouth": 0.2, "noise": -48.0, "hum": -55.0},
     "desk4": {"bleed": -4.0, "t60": 0.35, "mouth": 0.5, "noise": -50.0, "hum": -55.0},
+    "uneven": {"bleed": -4.0, "t60": 0.35, "mouth": 0.5, "noise": -50.0, "hum": -55.0, "gain": -10.0},
     "quiet": {"bleed": -20.0, "t60": 0.2, "mouth": 0.2, "noise": -72.0, "hum": None},
     "moving": {"bleed": -20.0, "t60": 0.35, "mouth": 0.2, "noise": -55.0, "hum": None, "moved": {"bleed": -6.0}},
     "late": {"bleed": -12.0, "t60": 0.35, "mouth": 0.2, "noise": -55.0, "hum": None, "late": 0.15},
@@ -270,6 +272,7 @@ def conversation(voices, name, seed, minutes):
         heard[channel] += room_noise(random, length, condition["noise"])
         if condition["hum"] is not None:
             heard[channel] += hum(random, length, condition["hum"])
+    heard[1] *= db(condition.get("gain", 0.0))
     segments.sort(key=lambda segment: segment["start"])
     for segment in segments:
         segment["start"], segment["end"] = round(segment["start"], 3), round(segment["end"], 3)

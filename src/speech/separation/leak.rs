@@ -31,7 +31,8 @@ const UNKNOWN_DB: f32 = -6.0;
 /// What one channel picks up of the other's voice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Leak {
-    /// By band, in dB against the other's own microphone; never above 0.
+    /// By band, in dB against the other's own microphone. Above 0 where this microphone's gain is so much
+    /// higher; never so in both directions.
     gain: [f32; BANDS],
     /// The same over the whole spectrum; none where it could not be measured.
     bleed_db: Option<f32>,
@@ -42,6 +43,16 @@ impl Leak {
         gain: [UNKNOWN_DB; BANDS],
         bleed_db: None,
     };
+
+    /// A microphone hears its own speaker best: unequal gains shift one leak up and the other down, so
+    /// together they are a loss in every band.
+    fn balance([one, two]: [&mut Leak; 2]) {
+        for (one, two) in one.gain.iter_mut().zip(&mut two.gain) {
+            let over = (*one + *two).max(0.0) / 2.0;
+            *one -= over;
+            *two -= over;
+        }
+    }
 
     fn differs(&self, whole: &Leak) -> bool {
         let both = self.bleed_db.zip(whole.bleed_db);
@@ -91,6 +102,10 @@ impl Sides {
                 })
                 .map(|here| here.unwrap_or(whole[into]))
                 .collect();
+        }
+        let [into_first, into_second] = &mut stations;
+        for (one, two) in into_first.iter_mut().zip(into_second) {
+            Leak::balance([one, two]);
         }
         let margin_db = (0..count)
             .map(|at| margin([stations[0][at].bleed_db, stations[1][at].bleed_db]))
@@ -197,7 +212,7 @@ fn measure(
             .map(|&(theirs, here)| heard.band_db(here, band) - from.band_db(theirs, band))
             .collect();
         if let Some(db) = percentile(louder, 0.6) {
-            *gain = db.min(0.0);
+            *gain = db;
         }
     }
     let levels = alone

@@ -35,26 +35,46 @@ fn talk(frames: usize, seed: u64) -> Vec<(usize, f32)> {
     said
 }
 
-/// What the two microphones hear, if a voice leaks into the other by `bleed_db(frame)` and the
-/// second is `late` frames behind.
-fn heard(said: &[(usize, f32)], bleed_db: &dyn Fn(usize) -> f32, late: i32) -> Features {
+/// What the microphones are like.
+#[derive(Clone, Copy)]
+struct Room {
+    /// How loud a voice is at the other's microphone, in dB against its own, by frame.
+    bleed_db: fn(usize) -> f32,
+    /// Frames that the second channel is behind.
+    late: i32,
+    /// Of the second microphone, against the first.
+    gain_db: f32,
+    /// How far single frames are off, up or down.
+    swing_db: f32,
+}
+
+const ROOM: Room = Room {
+    bleed_db: |_| -15.0,
+    late: 0,
+    gain_db: 0.0,
+    swing_db: 0.0,
+};
+
+/// What the two microphones hear.
+fn heard(said: &[(usize, f32)], room: Room) -> Features {
     let level = |channel: usize, frame: usize| -> (f32, bool) {
-        let shift = if channel == 1 { late as isize } else { 0 };
+        let shift = if channel == 1 { room.late as isize } else { 0 };
+        let gain_db = if channel == 1 { room.gain_db } else { 0.0 };
+        // Noise swings, so that its floor is found as in a room.
+        let noise = NOISE_DB + [0.0, 2.0, -2.0, 1.0][frame % 4];
         let Some(&(who, level)) = frame
             .checked_add_signed(-shift)
             .and_then(|frame| said.get(frame))
         else {
-            return (NOISE_DB, false);
+            return (noise + gain_db, false);
         };
-        let level = if who == channel {
-            level
-        } else {
-            level + bleed_db(frame)
-        };
-        // Noise swings, so that its floor is found as in a room.
-        let swing = [0.0, 2.0, -2.0, 1.0][frame % 4];
-        let db = to_db(from_db(level) + from_db(NOISE_DB + swing));
-        (db, level > NOISE_DB + 6.0)
+        let swing_db = room.swing_db * [1.0, -0.3, -1.0, 0.6, -0.3][(frame + channel) % 5];
+        let level = match who == channel {
+            true => level,
+            false => level + (room.bleed_db)(frame),
+        } + swing_db;
+        let db = to_db(from_db(level) + from_db(noise));
+        (db + gain_db, level > NOISE_DB + 6.0)
     };
     let channel = |channel| {
         let levels: Vec<(f32, bool)> = (0..said.len()).map(|at| level(channel, at)).collect();
@@ -71,18 +91,27 @@ fn delay(features: &Features) -> Delay {
     Delay::find([one, two], [&Noise::of(one), &Noise::of(two)])
 }
 
-/// Share of the frames in which the other talks that a channel takes for its own speaker's.
-fn mistaken(features: &Features, said: &[(usize, f32)], within: std::ops::Range<usize>) -> f64 {
+/// Share of the frames in which somebody (0 or 1) talks that a channel takes for its own speaker's.
+fn taken(features: &Features, said: &[(usize, f32)], talker: usize, channel: usize) -> f64 {
+    within(features, said, talker, channel, 1_000..said.len() - 1_000)
+}
+
+fn within(
+    features: &Features,
+    said: &[(usize, f32)],
+    talker: usize,
+    channel: usize,
+    frames: std::ops::Range<usize>,
+) -> f64 {
     let ownership = own_voices(features);
-    let theirs = within.filter(|&frame| said[frame] != (0, NOISE_DB) && said[frame].0 == 1);
-    let (mut all, mut wrong) = (0u32, 0u32);
-    for frame in theirs.filter(|&frame| said[frame].1 > NOISE_DB) {
+    let (mut all, mut taken) = (0u32, 0u32);
+    for frame in frames.filter(|&frame| said[frame].0 == talker && said[frame].1 > NOISE_DB) {
         let time = frame as f64 / FRAME_RATE;
-        let own = ownership.activity(0);
+        let own = ownership.activity(channel);
         all += 1;
-        wrong += u32::from(own.iter().any(|span| span.start <= time && time < span.end));
+        taken += u32::from(own.iter().any(|span| span.start <= time && time < span.end));
     }
-    f64::from(wrong) / f64::from(all.max(1))
+    f64::from(taken) / f64::from(all.max(1))
 }
 
 proptest! {
@@ -90,7 +119,7 @@ proptest! {
     #[test]
     fn a_recorder_that_was_begun_late_is_found_to_the_frame(late in -280i32..280, seed in 1u64..99) {
         let said = talk(12_000, seed);
-        let features = heard(&said, &|_| -15.0, late);
+        let features = heard(&said, Room { late, ..ROOM });
         let found = delay(&features);
         let expected = if late.abs() <= 1 { 0 } else { late };
         for frame in [0, 5_000, 11_999] {
@@ -101,7 +130,14 @@ proptest! {
 
 #[test]
 fn microphones_that_hear_nothing_of_each_other_share_a_clock() {
-    let features = heard(&talk(12_000, 7), &|_| -90.0, 150);
+    let features = heard(
+        &talk(12_000, 7),
+        Room {
+            bleed_db: |_| -90.0,
+            late: 150,
+            ..ROOM
+        },
+    );
     assert_eq!(delay(&features), Delay::default());
 }
 
@@ -109,7 +145,13 @@ fn microphones_that_hear_nothing_of_each_other_share_a_clock() {
 fn clocks_that_part_are_followed() {
     let said = talk(60_000, 3);
     // The second loses a frame in a thousand: 1000 ppm, ten times worse than a bad recorder.
-    let one = heard(&said, &|_| -12.0, 0);
+    let one = heard(
+        &said,
+        Room {
+            bleed_db: |_| -12.0,
+            ..ROOM
+        },
+    );
     let slow: Vec<(f32, bool)> = (0..said.len())
         .map(|frame| {
             let there = (frame as f64 * 0.999) as usize;
@@ -132,10 +174,13 @@ fn clocks_that_part_are_followed() {
 #[test]
 fn who_leans_forward_is_not_taken_for_the_other() {
     let said = talk(36_000, 5);
-    let bleed = |frame: usize| if frame < 18_000 { -22.0 } else { -7.0 };
-    let features = heard(&said, &bleed, 0);
+    let room = Room {
+        bleed_db: |frame| if frame < 18_000 { -22.0 } else { -7.0 },
+        ..ROOM
+    };
+    let features = heard(&said, room);
     for half in [1_000..17_000, 19_000..35_000] {
-        let share = mistaken(&features, &said, half.clone());
+        let share = within(&features, &said, 1, 0, half.clone());
         assert!(share < 0.01, "{share} of the other's talk in {half:?}");
     }
     let report = own_voices(&features).report(0);
@@ -146,16 +191,79 @@ fn who_leans_forward_is_not_taken_for_the_other() {
 #[test]
 fn what_a_late_recorder_picks_up_is_not_taken_for_its_own_speaker() {
     let said = talk(18_000, 9);
-    let features = heard(&said, &|_| -10.0, 40);
-    let share = mistaken(&features, &said, 1_000..17_000);
+    let room = Room {
+        bleed_db: |_| -10.0,
+        late: 40,
+        ..ROOM
+    };
+    let features = heard(&said, room);
+    let share = taken(&features, &said, 1, 0);
     assert!(share < 0.01, "{share}");
     assert_eq!(own_voices(&features).report(0).delay_ms, Some(400.0));
+}
+
+/// Two microphones on one desk.
+const DESK: Room = Room {
+    bleed_db: |_| -4.0,
+    swing_db: 3.5,
+    ..ROOM
+};
+
+#[test]
+fn what_is_said_at_one_desk_is_kept_and_stays_with_who_said_it() {
+    let said = talk(18_000, 4);
+    // Microphones of one kind, and of two.
+    for gain_db in [0.0, -10.0, 12.0] {
+        let features = heard(&said, Room { gain_db, ..DESK });
+        for who in [0, 1] {
+            let kept = taken(&features, &said, who, who);
+            assert!(kept > 0.97, "{kept} of {who} with {gain_db} dB");
+            let mistaken = taken(&features, &said, 1 - who, who);
+            assert!(mistaken < 0.03, "{mistaken} by {who} with {gain_db} dB");
+        }
+    }
+}
+
+#[test]
+fn who_hardly_talks_at_a_desk_is_heard_as_well() {
+    let said = talk(36_000, 6);
+    let mut turns = 0;
+    let mut before = 0;
+    let said: Vec<(usize, f32)> = said
+        .into_iter()
+        .map(|(who, level)| {
+            turns += u32::from(who != before);
+            before = who;
+            // The second person lets most of their turns pass.
+            match who == 1 && turns % 10 != 1 {
+                true => (0, NOISE_DB),
+                false => (who, level),
+            }
+        })
+        .collect();
+    let features = heard(
+        &said,
+        Room {
+            gain_db: 10.0,
+            ..DESK
+        },
+    );
+    for who in [0, 1] {
+        let kept = taken(&features, &said, who, who);
+        assert!(kept > 0.97, "{kept} of {who}");
+    }
 }
 
 #[test]
 fn one_channel_has_nobody_elses_talk_in_it() {
     let said = talk(3_000, 2);
-    let mut features = heard(&said, &|_| -90.0, 0);
+    let mut features = heard(
+        &said,
+        Room {
+            bleed_db: |_| -90.0,
+            ..ROOM
+        },
+    );
     features.channels.truncate(1);
     let ownership = own_voices(&features);
     assert!(ownership.others(0).is_empty());

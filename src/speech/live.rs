@@ -18,9 +18,9 @@ use super::drafts::Drafts;
 use super::engine::{Decoding, Engine, LONGEST_WINDOW, Worker, Written};
 use super::features::{FRAME_RATE, Features, HOP, Measuring};
 use super::plan::plan;
-use super::separation::{self, Ownership};
+use super::separation::{self, Crosstalk, Ownership, Places};
 use super::spans::without;
-use super::transcribe::{Heard, Progress, copy, fade, to_samples, write_down};
+use super::transcribe::{Heard, Progress, copy, fade, spans, to_samples, write_down};
 use super::windows::Window;
 use super::{Span, Word};
 use crate::Result;
@@ -167,8 +167,9 @@ impl<'a> Live<'a> {
             }
         }
         for window in windows {
+            let places = view.crosstalk(channel, &window);
             let window = view.moved(&window);
-            let sound = self.gather(channel, &window);
+            let sound = self.gather(channel, &window, places)?;
             let written = self.worker.write(&sound, &self.decoding, cancel)?;
             let side = &mut self.sides[channel];
             if let Some(span) = window.session_span() {
@@ -195,7 +196,8 @@ impl<'a> Live<'a> {
         self.sides[channel].shown_to = view.session(last);
         let mut drafts = Drafts::new(&view.ownership, self.sides.len());
         for window in view.plan(channel, &speech[..count], view.here(now)) {
-            let sound = self.gather(channel, &view.moved(&window));
+            let places = view.crosstalk(channel, &window);
+            let sound = self.gather(channel, &view.moved(&window), places)?;
             let written = self.worker.write(&sound, &self.decoding, cancel)?;
             drafts.add(channel, &window, &written);
         }
@@ -204,17 +206,33 @@ impl<'a> Live<'a> {
         Ok(utterances(channel, &words.unwrap_or_default().words, view))
     }
 
-    /// The sound of a window, from what is kept of the latest.
-    fn gather(&self, channel: usize, window: &Window) -> Vec<f32> {
+    /// The sound of a window, from what is kept of the latest. `places` is where the leaks are taken out.
+    fn gather(
+        &self,
+        channel: usize,
+        window: &Window,
+        places: Option<[Places; 2]>,
+    ) -> Result<Vec<f32>> {
         let width = self.sides.len();
         let mut sound = vec![0.0; to_samples(window.length)];
         let from = usize::try_from(self.recent_from).unwrap_or(usize::MAX);
+        let mut cleaned = Vec::new();
+        if let Some(places) = places {
+            let mut crosstalk = Crosstalk::new(places, from);
+            crosstalk.push(&self.recent, &mut cleaned)?;
+            crosstalk.finish(&mut cleaned)?;
+        }
+        let recent = if cleaned.is_empty() {
+            &self.recent
+        } else {
+            &cleaned
+        };
         for piece in &window.pieces {
-            copy(piece, &self.recent, from, width, channel, &mut sound);
+            copy(piece, recent, from, width, channel, &mut sound);
             let length = to_samples(piece.span.end - piece.span.start);
             fade(&mut sound, to_samples(piece.at), length);
         }
-        sound
+        Ok(sound)
     }
 
     /// Lets go of sound that was written down and shown.
@@ -250,7 +268,7 @@ impl<'a> Live<'a> {
             .iter()
             .enumerate()
             .map(|(channel, side)| {
-                let held = held(&side.windows);
+                let held = spans(side.windows.iter().map(|(window, _)| window));
                 let mut left = without(ownership.activity(channel), &held);
                 left.retain(|span| {
                     let cut = held
@@ -279,6 +297,7 @@ impl<'a> Live<'a> {
         };
         write_down(
             &|| Ok(Box::new(Decoder::new(bytes.as_slice())?) as Box<dyn Frames>),
+            &ownership,
             &plans,
             self.engine,
             &decoding,
@@ -344,6 +363,15 @@ impl View {
         )
     }
 
+    /// Where the leak into a window is taken out, in session time.
+    fn crosstalk(&self, channel: usize, window: &Window) -> Option<[Places; 2]> {
+        let heard = spans([window]);
+        let mut both: [&[Span]; 2] = [&[], &[]];
+        *both.get_mut(channel)? = &heard;
+        let places = self.ownership.crosstalk(both)?;
+        Some(places.map(|places| places.shifted(self.begins)))
+    }
+
     /// A window of this view in session time.
     fn moved(&self, window: &Window) -> Window {
         let mut window = window.clone();
@@ -388,14 +416,6 @@ fn utterances(channel: usize, words: &[Word], view: &View) -> Vec<Utterance> {
         reached = word.end;
     }
     said
-}
-
-/// What windows hold of the session, in order.
-fn held(windows: &[(Window, Written)]) -> Vec<Span> {
-    let pieces = windows.iter().flat_map(|(window, _)| &window.pieces);
-    let mut spans: Vec<Span> = pieces.map(|piece| piece.span).collect();
-    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
-    spans
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use super::engine::{Decoding, Engine, Sound, Written};
 use super::features;
 use super::plan::plan;
 use super::said::Said;
-use super::separation;
+use super::separation::{self, Cleaned, Ownership};
 use super::windows::{Piece, Window};
-use super::{ChannelSpeech, Separation};
+use super::{ChannelSpeech, Separation, Span};
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::{Error, Kind, Result};
 
@@ -85,6 +85,7 @@ pub fn transcribe(
     let mut drafts = Drafts::new(&ownership, plans.len());
     write_down(
         open,
+        &ownership,
         &plans,
         engine,
         decoding,
@@ -104,6 +105,7 @@ type Take<'a> = dyn FnMut(usize, &Window, &Written) + 'a;
 /// As [`transcribe`].
 pub(super) fn write_down(
     open: &Opener,
+    ownership: &Ownership,
     plans: &[Vec<Window>],
     engine: &Engine,
     decoding: &Decoding,
@@ -155,19 +157,48 @@ pub(super) fn write_down(
             Ok(())
         };
         let mut waiting = Job::new();
-        fill(&mut *open()?, plans, &mut |channel, window, sound| {
-            waiting.push((channel, window, sound));
-            if waiting.len() >= at_once {
-                hand_out(std::mem::take(&mut waiting));
-            }
-            finished.try_iter().try_for_each(&mut take)
-        })?;
+        fill(
+            &mut *cleaned(open()?, ownership, plans),
+            plans,
+            &mut |channel, window, sound| {
+                waiting.push((channel, window, sound));
+                if waiting.len() >= at_once {
+                    hand_out(std::mem::take(&mut waiting));
+                }
+                finished.try_iter().try_for_each(&mut take)
+            },
+        )?;
         if !waiting.is_empty() {
             hand_out(waiting);
         }
         drop(queues);
         finished.iter().try_for_each(&mut take)
     })
+}
+
+/// The sound with the leaks taken out where both talk.
+fn cleaned<'a>(
+    frames: Box<dyn Frames + 'a>,
+    ownership: &Ownership,
+    plans: &[Vec<Window>],
+) -> Box<dyn Frames + 'a> {
+    let heard: Vec<Vec<Span>> = plans.iter().map(|windows| spans(windows)).collect();
+    let places = match heard.as_slice() {
+        [one, two] => ownership.crosstalk([one, two]),
+        _ => None,
+    };
+    match places {
+        Some(places) => Box::new(Cleaned::new(frames, places)),
+        None => frames,
+    }
+}
+
+/// What windows hold of the session, in order.
+pub(super) fn spans<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Vec<Span> {
+    let pieces = windows.into_iter().flat_map(|window| &window.pieces);
+    let mut spans: Vec<Span> = pieces.map(|piece| piece.span).collect();
+    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
+    spans
 }
 
 /// Windows that are written down at once: of which channel, their number among its windows, their sound.

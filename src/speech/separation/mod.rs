@@ -13,6 +13,7 @@
 //!
 //! Only energies are compared, never words: "yes" after "yes" is two people agreeing.
 
+mod crosstalk;
 mod delay;
 mod leak;
 mod noise;
@@ -21,6 +22,7 @@ mod talker;
 use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};
 use super::spans::inside;
 use super::{ChannelSeparation, Separation, Span};
+pub(super) use crosstalk::{Cleaned, Crosstalk, Places};
 use delay::Delay;
 use leak::{MARGIN_DB, Sides};
 pub(super) use noise::percentile;
@@ -100,6 +102,24 @@ impl Ownership {
         } else {
             seconds - late
         }
+    }
+
+    /// Where the leak into each channel can be learnt and is to be taken out, if these stretches of the
+    /// channels are written down; none where there is nothing to take out. Of recorders that were begun
+    /// apart a leak is not taken out: their clocks part.
+    #[must_use]
+    pub fn crosstalk(&self, heard: [&[Span]; 2]) -> Option<[Places; 2]> {
+        if self.activity.len() != 2 || self.delay.largest() != 0 {
+            return None;
+        }
+        let places = [0, 1].map(|channel| {
+            Places::of(
+                heard[channel],
+                self.activity(channel),
+                &self.others(channel),
+            )
+        });
+        (!places.iter().all(Places::is_empty)).then_some(places)
     }
 
     /// Level of a channel when nobody speaks, around a span, in dBFS.

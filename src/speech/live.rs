@@ -20,12 +20,12 @@ use super::features::{FRAME_RATE, Features, HOP, Measuring};
 use super::plan::plan;
 use super::separation::{self, Crosstalk, Ownership, Places};
 use super::spans::without;
-use super::transcribe::{Heard, Progress, copy, fade, spans, to_samples, write_down};
+use super::transcribe::{Heard, Progress, cleaned, copy, fade, spans, to_samples, write_down};
 use super::windows::Window;
 use super::{Span, Word};
 use crate::Result;
+use crate::audio::SPEECH_RATE;
 use crate::audio::flac::{Decoder, Encoder};
-use crate::audio::{Frames, SPEECH_RATE};
 
 /// Who speaks is judged by this much of the latest sound, in seconds.
 const HORIZON: f64 = 150.0;
@@ -296,8 +296,10 @@ impl<'a> Live<'a> {
             ..self.decoding
         };
         write_down(
-            &|| Ok(Box::new(Decoder::new(bytes.as_slice())?) as Box<dyn Frames>),
-            &ownership,
+            &|| {
+                let frames = Box::new(Decoder::new(bytes.as_slice())?);
+                Ok(cleaned(frames, &ownership, &plans))
+            },
             &plans,
             self.engine,
             &decoding,

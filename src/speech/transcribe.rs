@@ -84,8 +84,7 @@ pub fn transcribe(
         .collect();
     let mut drafts = Drafts::new(&ownership, plans.len());
     write_down(
-        open,
-        &ownership,
+        &|| Ok(cleaned(open()?, &ownership, &plans)),
         &plans,
         engine,
         decoding,
@@ -105,7 +104,6 @@ type Take<'a> = dyn FnMut(usize, &Window, &Written) + 'a;
 /// As [`transcribe`].
 pub(super) fn write_down(
     open: &Opener,
-    ownership: &Ownership,
     plans: &[Vec<Window>],
     engine: &Engine,
     decoding: &Decoding,
@@ -157,17 +155,13 @@ pub(super) fn write_down(
             Ok(())
         };
         let mut waiting = Job::new();
-        fill(
-            &mut *cleaned(open()?, ownership, plans),
-            plans,
-            &mut |channel, window, sound| {
-                waiting.push((channel, window, sound));
-                if waiting.len() >= at_once {
-                    hand_out(std::mem::take(&mut waiting));
-                }
-                finished.try_iter().try_for_each(&mut take)
-            },
-        )?;
+        fill(&mut *open()?, plans, &mut |channel, window, sound| {
+            waiting.push((channel, window, sound));
+            if waiting.len() >= at_once {
+                hand_out(std::mem::take(&mut waiting));
+            }
+            finished.try_iter().try_for_each(&mut take)
+        })?;
         if !waiting.is_empty() {
             hand_out(waiting);
         }
@@ -177,12 +171,12 @@ pub(super) fn write_down(
 }
 
 /// The sound with the leaks taken out where both talk.
-fn cleaned<'a>(
+pub(super) fn cleaned<'a>(
     frames: Box<dyn Frames + 'a>,
     ownership: &Ownership,
     plans: &[Vec<Window>],
 ) -> Box<dyn Frames + 'a> {
-    let heard: Vec<Vec<Span>> = plans.iter().map(|windows| spans(windows)).collect();
+    let heard: Vec<Vec<Span>> = plans.iter().map(spans).collect();
     let places = match heard.as_slice() {
         [one, two] => ownership.crosstalk([one, two]),
         _ => None,

@@ -1,42 +1,25 @@
 //! Takes the other's voice out of a channel where both talk.
 //!
 //! What leaks into a microphone is what the other's own microphone hears, a little later and coloured by the
-//! room: a linear filter. Where the other talks alone it can be learnt, as in the echo cancellers of
-//! telephones (Sondhi 1967): here in the frequency domain, by least squares over the last frames of each bin
-//! (Avargel and Cohen 2007 for filters over several frames), forgetting slowly, since people move. Where
-//! both talk, what it predicts is subtracted. Of the own voice, which leaks into the other's microphone,
-//! a faint echo is subtracted as well; everywhere else the sound is left as it is, to the bit.
+//! room. Where the other talks alone that can be learnt ([`super::filter`]), as in the echo cancellers of
+//! telephones (Sondhi 1967). Where both talk, what it predicts is subtracted. Of the own voice, which leaks
+//! into the other's microphone, a faint echo is subtracted as well; everywhere else the sound is left as it
+//! is, to the bit.
 //!
 //! Figures: docs/benchmarks.md.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use realfft::num_complex::{Complex32, Complex64};
+use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
+use super::filter::{AHEAD, BINS, Filter, HOP, Spectrum, TAPS, WINDOW};
 use crate::audio::{Frames, SPEECH_RATE, Spec};
 use crate::speech::Span;
 use crate::speech::spans::{inside, union, without};
 use crate::{Error, Kind, Result};
 
-/// Samples in an analysis frame (32 ms),
-const WINDOW: usize = 512;
-/// and from one to the next.
-const HOP: usize = 256;
-const BINS: usize = WINDOW / 2 + 1;
-/// Frames of the other channel that a leak is predicted from: one ahead, since the two paths differ by a
-/// few milliseconds, this one, and four before it. Four or eleven took out as much.
-const TAPS: usize = 6;
-const AHEAD: usize = 1;
-/// Pairs of taps.
-const PAIRS: usize = TAPS * (TAPS + 1) / 2;
-/// What is left of a frame's weight after the next: half of it after 14 s of talk.
-const FORGET: f32 = 0.9992;
-/// Frames that must have been learnt from: a second.
-const ENOUGH: u32 = 62;
-/// Keeps the least squares from following noise, as a share of the mean power of the taps.
-const STEADY: f64 = 1e-3;
 /// The edges of the own voice are no better known than this, in seconds.
 const NEAR: f64 = 0.25;
 /// Learning is worth while only so long before a place where both talk, in seconds.
@@ -104,23 +87,12 @@ pub struct Crosstalk {
     filters: [Filter; 2],
 }
 
-/// A frame's spectrum.
-#[derive(Clone)]
-struct Spectrum {
-    re: [f32; BINS],
-    im: [f32; BINS],
-}
-
 impl Crosstalk {
     /// Sound of two channels that begins `begins` samples after the moment that places count from.
     pub fn new(places: [Places; 2], begins: usize) -> Crosstalk {
         let seconds = begins as f64 / f64::from(SPEECH_RATE);
         let mut planner = RealFftPlanner::new();
         let turn = std::f32::consts::PI / WINDOW as f32;
-        let empty = || Spectrum {
-            re: [0.0; BINS],
-            im: [0.0; BINS],
-        };
         Crosstalk {
             places: places.map(|places| places.shifted(-seconds)),
             forward: planner.plan_fft_forward(WINDOW),
@@ -131,7 +103,7 @@ impl Crosstalk {
             leak: [Vec::new(), Vec::new()],
             at: 0,
             out: 0,
-            spectra: (0..TAPS).map(|_| [empty(), empty()]).collect(),
+            spectra: (0..TAPS).map(|_| [Spectrum::EMPTY; 2]).collect(),
             frames: 0,
             filters: [Filter::new(), Filter::new()],
         }
@@ -224,10 +196,7 @@ impl Crosstalk {
         let mut bins = self.forward.make_output_vec();
         let done = self.forward.process(&mut samples, &mut bins);
         done.map_err(|_| failed())?;
-        Ok(Spectrum {
-            re: std::array::from_fn(|bin| bins[bin].re),
-            im: std::array::from_fn(|bin| bins[bin].im),
-        })
+        Ok(Spectrum::of(&bins))
     }
 
     /// Adds to what is subtracted from a channel.
@@ -252,116 +221,6 @@ impl Crosstalk {
 
 fn failed() -> Error {
     Error::new(Kind::Internal, "A spectrum could not be computed.")
-}
-
-/// How one voice gets into the other's microphone.
-struct Filter {
-    /// By pair of taps, products of the other channel, and by tap those with this one; by bin.
-    among: Vec<Spectrum>,
-    with: Vec<Spectrum>,
-    learnt: u32,
-    /// By bin, once it is asked for.
-    weights: Option<Vec<[Complex32; TAPS]>>,
-}
-
-impl Filter {
-    fn new() -> Filter {
-        let empty = Spectrum {
-            re: [0.0; BINS],
-            im: [0.0; BINS],
-        };
-        Filter {
-            among: vec![empty.clone(); PAIRS],
-            with: vec![empty; TAPS],
-            learnt: 0,
-            weights: None,
-        }
-    }
-
-    fn learn<'a>(&mut self, taps: impl Iterator<Item = &'a Spectrum>, here: &Spectrum) {
-        let taps: Vec<&Spectrum> = taps.collect();
-        let mut pairs = self.among.iter_mut();
-        for (at, one) in taps.iter().enumerate() {
-            for (other, sum) in taps[at..].iter().zip(pairs.by_ref()) {
-                add(sum, one, other);
-            }
-            add(&mut self.with[at], one, here);
-        }
-        self.learnt = self.learnt.saturating_add(1);
-        self.weights = None;
-    }
-
-    /// What leaks in, by bin; none while too little is known.
-    fn leak<'a>(&mut self, taps: impl Iterator<Item = &'a Spectrum>) -> Option<Vec<Complex32>> {
-        if self.learnt < ENOUGH {
-            return None;
-        }
-        let (among, with) = (&self.among, &self.with);
-        let weights = self
-            .weights
-            .get_or_insert_with(|| (0..BINS).map(|bin| solve(among, with, bin)).collect());
-        let mut out = vec![Complex32::default(); BINS];
-        for (tap, spectrum) in taps.enumerate() {
-            for (bin, out) in out.iter_mut().enumerate() {
-                *out += weights[bin][tap] * Complex32::new(spectrum.re[bin], spectrum.im[bin]);
-            }
-        }
-        Some(out)
-    }
-}
-
-/// Adds the product of one, conjugated, and another to a fading sum.
-fn add(sum: &mut Spectrum, one: &Spectrum, other: &Spectrum) {
-    for bin in 0..BINS {
-        let re = one.re[bin] * other.re[bin] + one.im[bin] * other.im[bin];
-        let im = one.re[bin] * other.im[bin] - one.im[bin] * other.re[bin];
-        sum.re[bin] = FORGET * sum.re[bin] + re;
-        sum.im[bin] = FORGET * sum.im[bin] + im;
-    }
-}
-
-/// The weights of a bin by least squares: Gauss's elimination, which needs no pivots where the matrix is
-/// Hermitian and steadied.
-fn solve(among: &[Spectrum], with: &[Spectrum], bin: usize) -> [Complex32; TAPS] {
-    let value = |sum: &Spectrum| Complex64::new(f64::from(sum.re[bin]), f64::from(sum.im[bin]));
-    let mut rows = [[Complex64::default(); TAPS + 1]; TAPS];
-    let mut pairs = among.iter();
-    for row in 0..TAPS {
-        for (column, sum) in (row..TAPS).zip(pairs.by_ref()) {
-            rows[row][column] = value(sum);
-            rows[column][row] = value(sum).conj();
-        }
-        rows[row][TAPS] = value(&with[row]);
-    }
-    let power: f64 = (0..TAPS).map(|tap| rows[tap][tap].re).sum();
-    for (tap, row) in rows.iter_mut().enumerate() {
-        row[tap] += STEADY * power / TAPS as f64 + 1e-12;
-    }
-    for pivot in 0..TAPS {
-        let top = rows[pivot];
-        for row in &mut rows[pivot + 1..] {
-            let share = row[pivot] / top[pivot];
-            for column in pivot..=TAPS {
-                row[column] -= share * top[column];
-            }
-        }
-    }
-    let mut weights = [Complex64::default(); TAPS];
-    for row in (0..TAPS).rev() {
-        let known: Complex64 = (row + 1..TAPS)
-            .map(|column| rows[row][column] * weights[column])
-            .sum();
-        weights[row] = (rows[row][TAPS] - known) / rows[row][row];
-    }
-    weights.map(|weight| {
-        // Digital silence teaches nothing.
-        let weight = Complex32::new(weight.re as f32, weight.im as f32);
-        if weight.is_finite() {
-            weight
-        } else {
-            Complex32::default()
-        }
-    })
 }
 
 /// Sound with the leaks taken out, as it is read.

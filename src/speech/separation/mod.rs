@@ -10,11 +10,13 @@
 //!    channels can stand out at once: that is overlap, and both are kept.
 //! 4. Where the microphones hear both nearly as loud, little stands out from a leak: while it is the own
 //!    speaker who talks on the whole ([`talker`]), none is predicted.
+//! 5. Where both talk, the leak is taken out of the sound before it is written down ([`crosstalk`]).
 //!
 //! Only energies are compared, never words: "yes" after "yes" is two people agreeing.
 
 mod crosstalk;
 mod delay;
+mod filter;
 mod leak;
 mod noise;
 mod talker;

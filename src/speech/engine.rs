@@ -259,18 +259,20 @@ fn words(pieces: &[Piece], length: f64) -> Vec<WindowWord> {
 /// How a hummed answer is written.
 const HUM: &str = "Mm-hmm.";
 
-/// Whether a word is a hum that was spelled letter by letter, such as "M.M.H.M." or "M-M-H-M-H-M": tiny
+/// Whether a word is a hum that was spelled letter by letter, such as "M.M.H.M." or "M-M-Hum": the smaller
 /// models do that, and no word of a language looks so.
 fn hummed(text: &str) -> bool {
-    let letters: Vec<&str> = text
+    let parts: Vec<String> = text
         .split(['.', '-', ','])
-        .filter(|letter| !letter.is_empty())
+        .filter(|part| !part.is_empty())
+        .map(str::to_lowercase)
         .collect();
-    letters.len() >= 4
-        && letters.iter().any(|letter| matches!(*letter, "M" | "m"))
-        && letters
-            .iter()
-            .all(|letter| matches!(*letter, "M" | "m" | "H" | "h"))
+    let letters = parts.iter().all(|part| matches!(&**part, "m" | "h"));
+    let hums = parts
+        .iter()
+        .all(|part| matches!(&**part, "m" | "hm" | "hmm" | "hum"));
+    let enough = if letters { 4 } else { 3 };
+    parts.len() >= enough && (letters || hums) && parts.iter().any(|part| part == "m")
 }
 
 #[cfg(test)]
@@ -279,11 +281,21 @@ mod tests {
 
     #[test]
     fn a_hum_that_was_spelled_is_a_hum_and_initials_are_not() {
-        for hum in ["M.M.H.M.H.M.H.", "M-M-H-M", "m-h-m-h,"] {
+        for hum in ["M.M.H.M.H.M.H.", "M-M-H-M", "m-h-m-h,", "M-M-Hum."] {
             assert!(hummed(hum), "{hum}");
         }
         for other in [
-            "M.", "M.H.", "H-H-H-H", "M.D.H.M.", "Mm-hmm.", "hmm", "", "....",
+            "M.",
+            "M.H.",
+            "M-hum",
+            "ho-hum",
+            "hum-hum-hum",
+            "H-H-H-H",
+            "M.D.H.M.",
+            "Mm-hmm.",
+            "hmm",
+            "",
+            "....",
         ] {
             assert!(!hummed(other), "{other}");
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Context, TOOL, moments, sound, terminal};
 use crate::model::Installed;
-use crate::speech::{self, Decoding, Engine, Heard, Progress};
+use crate::speech::{self, Decoding, Engine, Heard, Progress, Separation};
 use crate::transcript::{self, AssembleInput, Gap, Moments, Transcript};
 use crate::vault::{Event, Manifest, ModelInfo, OpenSession, Purpose, SessionId, consent};
 use crate::{Error, Kind, Result};
@@ -287,16 +287,24 @@ pub(super) fn tell(transcript: &Transcript, took: Duration, cx: &Context) {
     if words(transcript).next().is_none() {
         cx.warn("No words were found. Was anything said? Try: undertone check");
     }
-    for channel in &transcript.separation.channels {
-        if let Some(bleed) = channel.bleed_db.filter(|bleed| *bleed > -6.0) {
-            cx.warn(&format!(
-                "On channel {} the other voice is only {:.0} dB quieter than at its own \
-                 microphone: who said what is less certain.",
-                channel.channel, -bleed
-            ));
-        }
+    if let Some(apart) = apart(&transcript.separation).filter(|apart| *apart < LITTLE_APART_DB) {
+        cx.warn(&format!(
+            "The microphones hold the two voices only {apart:.0} dB apart: who said what is less \
+             certain."
+        ));
     }
     cx.say("Next: undertone show");
+}
+
+/// Voices held apart by less than this, in dB, are told.
+const LITTLE_APART_DB: f64 = 6.0;
+
+/// How far the microphones hold the voices apart, in dB, whatever their gains: those shift one leak up and
+/// the other down.
+fn apart(separation: &Separation) -> Option<f64> {
+    let leaks = separation.channels.iter().filter_map(|c| c.bleed_db);
+    let (count, sum) = leaks.fold((0u32, 0.0), |(count, sum), db| (count + 1, sum - db));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 /// Reads a small file the person named.

@@ -110,7 +110,8 @@ pub struct ChannelSeparation {
     pub channel: u8,
     /// Level of the own speaker while talking alone; none if they never did.
     pub own_dbfs: Option<f64>,
-    /// The other speaker at this microphone against the same speech at their own microphone.
+    /// The other speaker at this microphone against the same speech at their own microphone; above 0
+    /// where the gain of this one is so much higher.
     pub bleed_db: Option<f64>,
     /// The same where it was worst: people move.
     #[serde(default, skip_serializing_if = "Option::is_none")]

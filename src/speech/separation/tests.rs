@@ -255,6 +255,19 @@ fn who_hardly_talks_at_a_desk_is_heard_as_well() {
 }
 
 #[test]
+fn who_talks_alone_all_the_time_is_one_person() {
+    for bleed_db in [|_| -4.0, |_| -15.0] {
+        let mut said = talk(18_000, 8);
+        said.iter_mut().for_each(|frame| frame.0 = 1);
+        let features = heard(&said, Room { bleed_db, ..DESK });
+        let kept = taken(&features, &said, 1, 1);
+        assert!(kept > 0.97, "{kept}");
+        let mistaken = taken(&features, &said, 1, 0);
+        assert!(mistaken < 0.01, "{mistaken}");
+    }
+}
+
+#[test]
 fn one_channel_has_nobody_elses_talk_in_it() {
     let said = talk(3_000, 2);
     let mut features = heard(

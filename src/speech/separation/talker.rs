@@ -1,7 +1,7 @@
 //! Which of two talks, where the microphones hear both nearly as loud.
 //!
 //! What stands out above a leak of -4 dB is little, and a single frame swings more than that: of what people
-//! said at a desk, a fifth was taken for leak. But who talks goes on talking. So the bands' differences
+//! said at a desk, a seventh was taken for leak. But who talks goes on talking. So the bands' differences
 //! are followed through time, and the likeliest course of changes between the two is kept (Viterbi 1967).
 
 use super::delay::Delay;

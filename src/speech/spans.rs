@@ -48,6 +48,24 @@ pub(crate) fn without(spans: &[Span], held: &[Span]) -> Vec<Span> {
     left
 }
 
+/// Where both lists hold. Both must be in order and not overlapping (see [`union`]).
+pub(crate) fn both(a: &[Span], b: &[Span]) -> Vec<Span> {
+    let mut shared = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        let (start, end) = (x.start.max(y.start), x.end.min(y.end));
+        if end > start {
+            shared.push(Span { start, end });
+        }
+        if x.end < y.end {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    shared
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

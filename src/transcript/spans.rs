@@ -1,7 +1,7 @@
 //! Arithmetic on stretches of time. Knows nothing of speakers or words.
 
 use crate::speech::Span;
-pub(crate) use crate::speech::spans::union;
+pub(crate) use crate::speech::spans::{both, union};
 
 /// A time that can be calculated with: what is not finite becomes zero.
 pub(crate) fn finite(seconds: f64) -> f64 {
@@ -18,24 +18,6 @@ pub(crate) fn millis(seconds: f64) -> f64 {
 /// To a tenth, for figures of which more would be a promise.
 pub(crate) fn tenths(value: f64) -> f64 {
     (finite(value) * 10.0).round() / 10.0
-}
-
-/// Where both lists hold. Both must be in order and not overlapping (see [`union`]).
-pub(crate) fn both(a: &[Span], b: &[Span]) -> Vec<Span> {
-    let mut shared = Vec::new();
-    let (mut i, mut j) = (0, 0);
-    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
-        let (start, end) = (x.start.max(y.start), x.end.min(y.end));
-        if end > start {
-            shared.push(Span { start, end });
-        }
-        if x.end < y.end {
-            i += 1;
-        } else {
-            j += 1;
-        }
-    }
-    shared
 }
 
 /// Seconds in all spans together, of a list made by [`union`].

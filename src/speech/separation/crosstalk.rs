@@ -17,7 +17,7 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use super::filter::{AHEAD, BINS, Filter, HOP, Spectrum, TAPS, WINDOW};
 use crate::audio::{Frames, SPEECH_RATE, Spec};
 use crate::speech::Span;
-use crate::speech::spans::{inside, union, without};
+use crate::speech::spans::{both, inside, union, without};
 use crate::{Error, Kind, Result};
 
 /// The edges of the own voice are no better known than this, in seconds.
@@ -41,14 +41,13 @@ impl Places {
             end: span.end + NEAR,
         });
         let alone = without(others, &union(near.collect()));
-        let take_out = without(others, &without(others, heard));
+        let take_out = both(others, heard);
         let soon = take_out.iter().map(|span| Span {
             start: span.start - BEFORE,
             end: span.end,
         });
-        let soon = union(soon.collect());
         Places {
-            learn: without(&alone, &without(&alone, &soon)),
+            learn: both(&alone, &union(soon.collect())),
             take_out,
         }
     }

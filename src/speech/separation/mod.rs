@@ -170,19 +170,17 @@ fn frame_at(seconds: f64) -> usize {
 pub fn own_voices(features: &Features) -> Ownership {
     let noise: Vec<Noise> = features.channels.iter().map(Noise::of).collect();
     let channels = &features.channels;
-    let (mut delay, mut sides) = (Delay::default(), None);
+    let (mut delay, mut between) = (Delay::default(), None);
     if let ([one, two], [first, second]) = (channels.as_slice(), noise.as_slice()) {
         delay = Delay::find([one, two], [first, second]);
-        sides = Some(Sides::find(features, &noise, &delay));
+        let sides = Sides::find(features, &noise, &delay);
+        let talker = Talker::find(features, &noise, &sides, &delay);
+        between = Some((sides, talker));
     }
-    let talker = sides
-        .as_ref()
-        .map(|sides| Talker::find(features, &noise, sides, &delay));
     let mut evidence = Vec::new();
     let mut activity = Vec::new();
     for (index, channel) in channels.iter().enumerate() {
-        let both = sides.as_ref().zip(talker.as_ref());
-        let leak = both.map(|(sides, talker)| Leak {
+        let leak = between.as_ref().map(|(sides, talker)| Leak {
             from: &channels[1 - index],
             noise: &noise[1 - index],
             into: index,
@@ -194,12 +192,13 @@ pub fn own_voices(features: &Features) -> Ownership {
         activity.push(spans(&evident, channel));
         evidence.push(evident);
     }
-    let figures = figures(features, &noise, &activity, sides.as_ref());
+    let sides = between.as_ref().map(|(sides, _)| sides);
+    let figures = figures(features, &noise, &activity, sides);
     Ownership {
         evidence,
         activity,
         noise,
-        margin_db: sides.as_ref().map_or(MARGIN_DB, Sides::whole_margin_db),
+        margin_db: sides.map_or(MARGIN_DB, Sides::whole_margin_db),
         delay,
         figures,
     }

@@ -4,6 +4,7 @@
 //! said at a desk, a seventh was taken for leak. But who talks goes on talking. So the bands' differences
 //! are followed through time, and the likeliest course of changes between the two is kept (Viterbi 1967).
 
+use super::VOICE_ON;
 use super::delay::Delay;
 use super::leak::Sides;
 use super::noise::Noise;
@@ -15,8 +16,6 @@ const CHANGE: f32 = 15.0;
 const HEARD_DB: f32 = 6.0;
 /// Bands with a say that a frame needs.
 const HEARD_BANDS: u8 = 2;
-/// Voice probability under which a frame has no say.
-const VOICE: f32 = 0.25;
 /// Half of what holds the microphones apart is taken as no less than this, in dB.
 const LEAST_HALF_DB: f32 = 2.0;
 /// Between two changes the bands must agree this well on the whole, 0 to 1. What comes from half-way between
@@ -76,7 +75,7 @@ impl Talker {
 fn say(features: &Features, noise: &[Noise], sides: &Sides, delay: &Delay, frame: usize) -> Say {
     let [one, two] = [&features.channels[0], &features.channels[1]];
     let there = delay.across(0, frame);
-    if there >= two.len() || one.voice(frame).max(two.voice(there)) <= VOICE {
+    if there >= two.len() || one.voice(frame).max(two.voice(there)) <= VOICE_ON {
         return Say::default();
     }
     let mut say = Say::default();

@@ -73,8 +73,9 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
     for (who, channel) in ["Therapist", "Client"].iter().zip(&measures.channels) {
         let bleed = channel.bleed_db.map_or_else(String::new, |bleed| {
             format!(
-                ", the other voice {:.0} dB below their own microphone",
-                -bleed
+                ", {:.0} dB {} at the other's microphone",
+                bleed.abs(),
+                if bleed > 0.0 { "louder" } else { "softer" }
             )
         });
         cx.print(&format!(
@@ -89,7 +90,13 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         cx.print(&format!("! {}", finding.sentence))?;
         cx.print(&format!("  {}", finding.advice))?;
     }
-    if findings.is_empty() {
+    let spoke = measures.channels.each_ref().map(|c| c.bleed_db.is_some());
+    if spoke != [true, true] {
+        cx.say(
+            "How well you are held apart is known only once both of you have spoken, in turn, for some \
+             seconds each. Again: undertone check",
+        );
+    } else if findings.is_empty() {
         cx.say("Both microphones are fine. Next: undertone record");
     }
     Ok(())

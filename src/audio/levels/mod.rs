@@ -4,6 +4,7 @@
 //! is held at [`FLOOR_DBFS`]. Nothing here judges voices or people: only microphones and rooms.
 
 pub mod check;
+pub mod humps;
 
 use serde::Serialize;
 

@@ -149,7 +149,7 @@ impl Judge {
     }
 
     /// How many decibels each person is louder on their own microphone than on the other, the
-    /// worse of the two; none before both have spoken.
+    /// mean of the two, which gains do not touch; none before both have spoken.
     #[must_use]
     pub fn separation_db(&self) -> Option<f32> {
         let median = |bleeds: &VecDeque<f32>| {
@@ -158,7 +158,7 @@ impl Judge {
             all.get(all.len() / 2).copied()
         };
         let (a, b) = (median(&self.bleeds[0])?, median(&self.bleeds[1])?);
-        Some(-a.max(b))
+        Some(-f32::midpoint(a, b))
     }
 
     fn tell(&mut self, case: Spoilt, news: &mut Vec<Spoilt>) {

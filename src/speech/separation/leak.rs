@@ -6,6 +6,7 @@
 
 use super::delay::Delay;
 use super::noise::{Noise, percentile};
+use crate::audio::levels::humps::{humps, steadied};
 use crate::speech::features::{BANDS, Features};
 
 /// A band counts as own voice from this many dB above predicted leak and noise, where the
@@ -29,7 +30,7 @@ const FEW: usize = 50;
 const STEADY: usize = 30;
 /// Humps whose means are less apart than this, in dB, are one that was cut in two. Measured on composed
 /// sessions: 1.6 to 1.9 dB where one talks, 5.2 and more where two do, at one desk too.
-const TWO_HUMPS_DB: f64 = 3.0;
+const TWO_HUMPS_DB: f32 = 3.0;
 /// No two microphones differ by so much, in dB.
 const FAR_DB: f32 = 1_000.0;
 /// Leak where it could not be measured, in dB.
@@ -81,8 +82,9 @@ pub struct Sides {
 impl Sides {
     /// Measures the leak where one person clearly talks alone.
     pub fn find(features: &Features, noise: &[Noise], delay: &Delay) -> Sides {
-        let differences = steadied(&differences(features, noise, delay));
-        let valley = valley(&differences).unwrap_or_else(|| {
+        let differences = steadied(&differences(features, noise, delay), STEADY);
+        let two = humps(&differences).filter(|humps| humps.apart_db >= TWO_HUMPS_DB);
+        let valley = two.map(|humps| humps.valley_db).unwrap_or_else(|| {
             // One person talked: the one whose microphone is louder, as far as can be known.
             let sum: f32 = differences.iter().map(|(_, difference)| difference).sum();
             if sum > 0.0 { -FAR_DB } else { FAR_DB }
@@ -190,27 +192,6 @@ fn differences(features: &Features, noise: &[Noise], delay: &Delay) -> Vec<(usiz
         .collect()
 }
 
-/// Means over the frames around each: single ones swing by several dB, more than a desk holds two people
-/// apart.
-fn steadied(differences: &[(usize, f32)]) -> Vec<(usize, f32)> {
-    let (mut first, mut end, mut sum) = (0, 0, 0.0f64);
-    differences
-        .iter()
-        .map(|&(frame, _)| {
-            while let Some((_, new)) = differences.get(end).filter(|(at, _)| *at <= frame + STEADY)
-            {
-                sum += f64::from(*new);
-                end += 1;
-            }
-            while differences[first].0 + STEADY < frame {
-                sum -= f64::from(differences[first].1);
-                first += 1;
-            }
-            (frame, (sum / (end - first) as f64) as f32)
-        })
-        .collect()
-}
-
 /// The leak into a channel, from frames on the other's side of the valley.
 fn measure(
     features: &Features,
@@ -252,41 +233,4 @@ fn measure(
         .map(|&(theirs, here)| heard.level_db(here) - from.level_db(theirs));
     leak.bleed_db = percentile(levels.collect(), 0.5);
     Some(leak)
-}
-
-/// The level difference between the two humps, in dB (Otsu's threshold). With one hump only, since one
-/// person talks, there is no valley.
-fn valley(differences: &[(usize, f32)]) -> Option<f32> {
-    const STEP: f32 = 0.5;
-    const REACH: f32 = 60.0;
-    const CELLS: usize = (2.0 * REACH / STEP) as usize + 1;
-    let mut cells = [0f64; CELLS];
-    for (_, difference) in differences {
-        let cell = ((difference.clamp(-REACH, REACH) + REACH) / STEP).round() as usize;
-        cells[cell.min(CELLS - 1)] += 1.0;
-    }
-    let total: f64 = cells.iter().sum();
-    let value = |cell: usize| f64::from(cell as f32 * STEP - REACH);
-    let sum: f64 = cells
-        .iter()
-        .enumerate()
-        .map(|(cell, n)| value(cell) * n)
-        .sum();
-    let (mut below, mut below_sum) = (0.0, 0.0);
-    let (mut best, mut at, mut apart) = (0.0, 0.0, 0.0);
-    for (cell, n) in cells.iter().enumerate() {
-        below += n;
-        below_sum += value(cell) * n;
-        let above = total - below;
-        // A hump holds at least a hundredth of the talk.
-        if below < total * 0.01 || above < total * 0.01 {
-            continue;
-        }
-        let gap = (sum - below_sum) / above - below_sum / below;
-        let between = below * above * gap * gap;
-        if between > best {
-            (best, at, apart) = (between, value(cell) + f64::from(STEP) / 2.0, gap);
-        }
-    }
-    (apart >= TWO_HUMPS_DB).then_some(at as f32)
 }

@@ -94,7 +94,7 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
     if spoke != [true, true] {
         cx.say(
             "How well you are held apart is known only once both of you have spoken, in turn, for some \
-             seconds each. Again: undertone check",
+             seconds each. If both did, one microphone is turned up much more. Again: undertone check",
         );
     } else if findings.is_empty() {
         cx.say("Both microphones are fine. Next: undertone record");

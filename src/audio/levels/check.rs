@@ -31,9 +31,8 @@ const BLEED_ALLOWED: f32 = -10.0;
 const GAINS_ALLOWED: f32 = 6.0;
 /// Where one channel is always louder, two people speak if the differences' two humps are so many dB apart
 const HUMPS_APART: f32 = 5.0;
-/// and so much of all variance is between them. In 10 s of composed and of real sessions with equal gains no two
-/// humps were told so, nor of one who talks alone; of gains 10 dB apart at one desk about a quarter, where the cut
-/// of those 10 s held both.
+/// and so much of all variance is between them. Composed and real sessions, stretches of 10 s: with equal gains, or
+/// where one talks alone, in none of 468; with gains 10 dB apart in 14 of 101, many of which hold one voice alone.
 const HUMPS_PARTED: f32 = 0.9;
 /// Frames on either side over which differences are steadied: 0.6 s in all.
 const STEADY: usize = 15;

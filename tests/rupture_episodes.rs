@@ -452,12 +452,8 @@ fn lines_and_replies_outside_episodes_have_known_names() {
             assert!(["receives", "defends"].contains(&stance), "{line:?}");
             continue;
         }
-        let kinds: Vec<&str> = kinds
-            .split_whitespace()
-            .filter(|kind| *kind != "-")
-            .collect();
         let (mut receives, mut defends) = (false, false);
-        for kind in kinds {
+        for kind in kinds.split_whitespace().filter(|kind| *kind != "-") {
             let known = match kind.split_once('.') {
                 Some(("receives", kind)) => {
                     receives = true;

@@ -303,13 +303,12 @@ fn percentile(values: &[f64], at: f64) -> f64 {
 fn bleeds(powers: &[Vec<f64>; 2], floors: [f64; 2]) -> [Option<f32>; 2] {
     // 12 dB above the floor, and above -60 dBFS: speech, not a chair.
     let active = floors.map(|floor| (floor * 16.0).max(1e-6));
-    let level = |power: f64| 10.0 * power.max(1e-12).log10();
     let differences: Vec<(usize, f32)> = powers[0]
         .iter()
         .zip(&powers[1])
         .enumerate()
         .filter(|(_, (one, two))| **one > active[0] || **two > active[1])
-        .map(|(frame, (one, two))| (frame, (level(*one) - level(*two)) as f32))
+        .map(|(frame, (one, two))| (frame, dbfs(*one) - dbfs(*two)))
         .collect();
     let steady = steadied(&differences, STEADY);
     let beyond = |own: usize, between: f32| {

@@ -7,7 +7,7 @@ use super::microphones::{self, Microphones};
 use super::record::{self, End, Live, Meters, Notice, Patience, Trouble};
 use super::{Context, terminal};
 use crate::audio::Frames;
-use crate::audio::levels::check;
+use crate::audio::levels::check::{self, Problem};
 use crate::{Error, Kind, Result, lockdown};
 
 /// How often levels are told where they cannot be redrawn.
@@ -91,7 +91,10 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         cx.print(&format!("  {}", finding.advice))?;
     }
     let spoke = measures.channels.each_ref().map(|c| c.bleed_db.is_some());
-    if spoke != [true, true] {
+    let two_sounds = !findings
+        .iter()
+        .any(|f| matches!(f.problem, Problem::Silent | Problem::Identical));
+    if two_sounds && spoke != [true, true] {
         cx.say(
             "How well you are held apart is known only once both of you have spoken, in turn, for some \
              seconds each. If both did, one microphone is turned up much more. Again: undertone check",

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod error;
 pub mod lockdown;
 pub mod model;
+mod rest;
 pub mod rupture;
 pub mod speech;
 pub mod transcript;

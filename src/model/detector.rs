@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::ggml::Format;
 use super::numbers;
 use super::store::{Store, UNFINISHED};
+use crate::rest::Rest;
 use crate::{Error, Result};
 
 /// Its name and version.
@@ -37,63 +38,43 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 /// The detector's tensors by their names, innermost numbers first.
 pub type Detector = HashMap<String, Vec<f32>>;
 
-/// The bytes of a detector's file that are left to be read.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, left) = self.0.split_at_checked(count)?;
-        self.0 = left;
-        Some(taken)
+/// What comes before the tensors: a number, the name, five numbers, the layers' sizes, four more.
+fn header(rest: &mut Rest<'_>) -> Option<()> {
+    rest.number()?;
+    let name = rest.number()?;
+    rest.take(name)?;
+    for _ in 0..5 {
+        rest.number()?;
     }
+    let layers = rest.number()?;
+    rest.take(layers.checked_mul(12)?.checked_add(16)?)?;
+    Some(())
+}
 
-    fn number(&mut self) -> Option<usize> {
-        let bytes = self.take(4)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(bytes)).ok()
+/// A tensor's name and numbers: first how many dimensions, how long its name, which form, its sizes.
+fn tensor(rest: &mut Rest<'_>) -> Option<(String, Vec<f32>)> {
+    let (dimensions, name, form) = (rest.number()?, rest.number()?, rest.number()?);
+    let mut count = 1usize;
+    for _ in 0..dimensions {
+        count = count.checked_mul(rest.number()?)?;
     }
-
-    fn text(&mut self, length: usize) -> Option<String> {
-        String::from_utf8(self.take(length)?.into()).ok()
-    }
-
-    /// What comes before the tensors: a number, the name, five numbers, the layers' sizes, four more.
-    fn header(&mut self) -> Option<()> {
-        self.number()?;
-        let name = self.number()?;
-        self.take(name)?;
-        for _ in 0..5 {
-            self.number()?;
-        }
-        let layers = self.number()?;
-        self.take(layers.checked_mul(12)?.checked_add(16)?)?;
-        Some(())
-    }
-
-    /// Its name and numbers: first how many dimensions, how long its name, which form, its sizes.
-    fn tensor(&mut self) -> Option<(String, Vec<f32>)> {
-        let (dimensions, name, form) = (self.number()?, self.number()?, self.number()?);
-        let mut count = 1usize;
-        for _ in 0..dimensions {
-            count = count.checked_mul(self.number()?)?;
-        }
-        let name = self.text(name)?;
-        let (form, size) = match form {
-            0 => (Format::F32, 4),
-            1 => (Format::F16, 2),
-            _ => return None,
-        };
-        let bytes = self.take(count.checked_mul(size)?)?;
-        Some((name, numbers::of(form, bytes)))
-    }
+    let name = rest.text(name)?;
+    let (form, size) = match form {
+        0 => (Format::F32, 4),
+        1 => (Format::F16, 2),
+        _ => return None,
+    };
+    let bytes = rest.take(count.checked_mul(size)?)?;
+    Some((name, numbers::of(form, bytes)))
 }
 
 /// The tensors in the file's bytes.
 fn parts(bytes: &[u8]) -> Option<Detector> {
     let mut rest = Rest(bytes);
-    rest.header()?;
+    header(&mut rest)?;
     let mut parts = Detector::new();
     while !rest.0.is_empty() {
-        let (name, numbers) = rest.tensor()?;
+        let (name, numbers) = tensor(&mut rest)?;
         parts.insert(name, numbers);
     }
     Some(parts)

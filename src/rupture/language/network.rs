@@ -6,6 +6,7 @@
 
 use crate::Result;
 use crate::arithmetic::{Arithmetic, Linear, Norm, Rows, Then};
+use crate::rest::Rest;
 
 /// How the file begins.
 const MAGIC: &[u8; 4] = b"UTE1";
@@ -45,23 +46,12 @@ pub(super) struct Tokens {
     pub(super) second: usize,
 }
 
-/// Reads numbers one after another.
-struct Reader<'a>(&'a [u8]);
+/// Reads weights one after another.
+struct Reader<'a>(Rest<'a>);
 
 impl Reader<'_> {
-    fn bytes(&mut self, count: usize) -> Option<&[u8]> {
-        let (now, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(now)
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        let bytes = self.bytes(4)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(bytes)).ok()
-    }
-
     fn numbers(&mut self, count: usize) -> Option<Vec<f32>> {
-        let bytes = self.bytes(count.checked_mul(4)?)?.chunks_exact(4);
+        let bytes = self.0.take(count.checked_mul(4)?)?.chunks_exact(4);
         Some(
             bytes
                 .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
@@ -72,7 +62,7 @@ impl Reader<'_> {
     /// A matrix in eight bits: what a step of each row is worth, then the rows.
     fn matrix(&mut self, rows: usize, columns: usize) -> Option<(Vec<f32>, Vec<i8>)> {
         let steps = self.numbers(rows)?;
-        let bytes = self.bytes(rows.checked_mul(columns)?)?;
+        let bytes = self.0.take(rows.checked_mul(columns)?)?;
         Some((steps, bytes.iter().map(|byte| *byte as i8).collect()))
     }
 
@@ -98,11 +88,11 @@ impl Reader<'_> {
 impl Network {
     /// Reads the file; nothing where it is not one, or not whole.
     pub(super) fn read(file: &[u8]) -> Option<Network> {
-        let mut file = Reader(file);
-        if file.bytes(MAGIC.len())? != MAGIC {
+        let mut file = Reader(Rest(file));
+        if file.0.take(MAGIC.len())? != MAGIC {
             return None;
         }
-        let mut number = || file.number().filter(|number| *number > 0);
+        let mut number = || file.0.number().filter(|number| *number > 0);
         let (words, width, inner) = (number()?, number()?, number()?);
         let (positions, blocks, heads, scores) = (number()?, number()?, number()?, number()?);
         let network = Network {
@@ -130,7 +120,7 @@ impl Network {
             inner,
             heads,
         };
-        (file.0.is_empty() && width.is_multiple_of(heads)).then_some(network)
+        (file.0.0.is_empty() && width.is_multiple_of(heads)).then_some(network)
     }
 
     /// Most tokens that a text may have.

@@ -54,8 +54,8 @@ const STEP: f32 = -0.4;
 
 /// How much it speaks for what a turn of the therapist does that the rules say so, and that it reflects (of
 /// which our written turns have fewer), beside the encoder's scores. The two numbers were chosen on AnnoMI.
-const RULED: f32 = 2.5;
-const REFLECTS: f32 = 2.2;
+const RULED: f32 = 2.0;
+const REFLECTS: f32 = 1.6;
 
 /// How much more than "not enough said" a reading must be resembled.
 const CLEARLY: f32 = 1.0;

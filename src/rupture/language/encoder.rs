@@ -295,7 +295,7 @@ mod tests {
     const TRAINER: &str = include_str!("../../../tests/rupture/encoder-scores.json");
 
     /// The trainer computes in 32 bits, the program multiplies in eight: how far a score may be off,
-    const NEAR: f64 = 0.25;
+    const NEAR: f64 = 0.3;
 
     /// and how far all are, by the root of the mean square.
     const NEAR_TOGETHER: f64 = 0.08;

@@ -295,10 +295,13 @@ mod tests {
     const TRAINER: &str = include_str!("../../../tests/rupture/encoder-scores.json");
 
     /// The trainer computes in 32 bits, the program multiplies in eight: how far a score may be off,
-    const NEAR: f64 = 0.3;
+    const NEAR: f64 = 0.2;
 
-    /// and how far all are, by the root of the mean square.
-    const NEAR_TOGETHER: f64 = 0.08;
+    /// one in a hundred of them,
+    const ODD: f64 = 0.3;
+
+    /// and all, by the root of the mean square.
+    const TOGETHER: f64 = 0.08;
 
     fn encode(texts: &[Text]) -> Vec<Option<Encoded>> {
         let encoder = Language::of("en").unwrap().encoder().unwrap();
@@ -323,20 +326,23 @@ mod tests {
             .iter()
             .map(|row| text(row["before"].as_str(), row["text"].as_str().unwrap()))
             .collect();
-        let mut squares = 0.0;
+        let mut all_off = Vec::new();
         for (row, encoded) in rows.iter().zip(encode(&texts)) {
             let encoded = encoded.unwrap();
             for (name, ours) in [("strain", encoded.strain), ("receives", encoded.receives)] {
-                let off = f64::from(ours) - row[name].as_f64().unwrap();
-                assert!(off.abs() < NEAR, "{row}: {name} {ours}");
-                squares += off * off;
+                let off = (f64::from(ours) - row[name].as_f64().unwrap()).abs();
+                assert!(off < ODD, "{row}: {name} {ours}");
+                all_off.push(off);
             }
             if row["clearly"].as_f64().unwrap() > 2.0 * NEAR {
                 assert_eq!(encoded.kind().id(), row["kind"], "{row}");
             }
         }
-        let together = (squares / (2 * rows.len()) as f64).sqrt();
-        assert!(together < NEAR_TOGETHER, "{together}");
+        let odd = all_off.iter().filter(|off| **off >= NEAR).count();
+        assert!(odd <= all_off.len() / 100, "{odd} of {}", all_off.len());
+        let squares: f64 = all_off.iter().map(|off| off * off).sum();
+        let together = (squares / all_off.len() as f64).sqrt();
+        assert!(together < TOGETHER, "{together}");
     }
 
     #[test]

@@ -46,81 +46,76 @@ pub(super) struct Tokens {
     pub(super) second: usize,
 }
 
-/// Reads weights one after another.
-struct Reader<'a>(Rest<'a>);
+fn numbers(file: &mut Rest<'_>, count: usize) -> Option<Vec<f32>> {
+    let bytes = file.take(count.checked_mul(4)?)?.chunks_exact(4);
+    Some(
+        bytes
+            .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            .collect(),
+    )
+}
 
-impl Reader<'_> {
-    fn numbers(&mut self, count: usize) -> Option<Vec<f32>> {
-        let bytes = self.0.take(count.checked_mul(4)?)?.chunks_exact(4);
-        Some(
-            bytes
-                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
-                .collect(),
-        )
-    }
+/// A matrix in eight bits: what a step of each row is worth, then the rows.
+fn matrix(file: &mut Rest<'_>, rows: usize, columns: usize) -> Option<(Vec<f32>, Vec<i8>)> {
+    let steps = numbers(file, rows)?;
+    let bytes = file.take(rows.checked_mul(columns)?)?;
+    Some((steps, bytes.iter().map(|byte| *byte as i8).collect()))
+}
 
-    /// A matrix in eight bits: what a step of each row is worth, then the rows.
-    fn matrix(&mut self, rows: usize, columns: usize) -> Option<(Vec<f32>, Vec<i8>)> {
-        let steps = self.numbers(rows)?;
-        let bytes = self.0.take(rows.checked_mul(columns)?)?;
-        Some((steps, bytes.iter().map(|byte| *byte as i8).collect()))
-    }
+fn linear(file: &mut Rest<'_>, outputs: usize, inputs: usize) -> Option<Linear> {
+    let (steps, bytes) = matrix(file, outputs, inputs)?;
+    let bias = numbers(file, outputs)?;
+    let rows = bytes.chunks_exact(inputs).zip(&steps);
+    let weights: Vec<f32> = rows
+        .flat_map(|(row, step)| row.iter().map(move |byte| f32::from(*byte) * step))
+        .collect();
+    Some(Arithmetic::linear(&weights, inputs, Some(bias)))
+}
 
-    fn linear(&mut self, outputs: usize, inputs: usize) -> Option<Linear> {
-        let (steps, bytes) = self.matrix(outputs, inputs)?;
-        let bias = self.numbers(outputs)?;
-        let rows = bytes.chunks_exact(inputs).zip(&steps);
-        let weights: Vec<f32> = rows
-            .flat_map(|(row, step)| row.iter().map(move |byte| f32::from(*byte) * step))
-            .collect();
-        Some(Arithmetic::linear(&weights, inputs, Some(bias)))
-    }
-
-    fn norm(&mut self, width: usize) -> Option<Norm> {
-        Some(Norm {
-            gain: self.numbers(width)?,
-            shift: self.numbers(width)?,
-            epsilon: EPSILON,
-        })
-    }
+fn norm(file: &mut Rest<'_>, width: usize) -> Option<Norm> {
+    Some(Norm {
+        gain: numbers(file, width)?,
+        shift: numbers(file, width)?,
+        epsilon: EPSILON,
+    })
 }
 
 impl Network {
     /// Reads the file; nothing where it is not one, or not whole.
     pub(super) fn read(file: &[u8]) -> Option<Network> {
-        let mut file = Reader(Rest(file));
-        if file.0.take(MAGIC.len())? != MAGIC {
+        let mut file = Rest(file);
+        if file.take(MAGIC.len())? != MAGIC {
             return None;
         }
-        let mut number = || file.0.number().filter(|number| *number > 0);
+        let mut number = || file.number().filter(|number| *number > 0);
         let (words, width, inner) = (number()?, number()?, number()?);
         let (positions, blocks, heads, scores) = (number()?, number()?, number()?, number()?);
         let network = Network {
-            words: file.matrix(words, width)?,
-            positions: file.numbers(positions.checked_mul(width)?)?,
-            sides: file.numbers(width.checked_mul(2)?)?,
-            norm: file.norm(width)?,
+            words: matrix(&mut file, words, width)?,
+            positions: numbers(&mut file, positions.checked_mul(width)?)?,
+            sides: numbers(&mut file, width.checked_mul(2)?)?,
+            norm: norm(&mut file, width)?,
             blocks: (0..blocks)
                 .map(|_| {
                     Some(Block {
-                        qkv: file.linear(width.checked_mul(3)?, width)?,
-                        out: file.linear(width, width)?,
-                        norm: file.norm(width)?,
-                        up: file.linear(inner, width)?,
-                        down: file.linear(width, inner)?,
-                        last_norm: file.norm(width)?,
+                        qkv: linear(&mut file, width.checked_mul(3)?, width)?,
+                        out: linear(&mut file, width, width)?,
+                        norm: norm(&mut file, width)?,
+                        up: linear(&mut file, inner, width)?,
+                        down: linear(&mut file, width, inner)?,
+                        last_norm: norm(&mut file, width)?,
                     })
                 })
                 .collect::<Option<_>>()?,
             scores: (
-                file.numbers(scores.checked_mul(width)?)?,
-                file.numbers(scores)?,
+                numbers(&mut file, scores.checked_mul(width)?)?,
+                numbers(&mut file, scores)?,
             ),
             width,
             inner,
             heads,
         };
-        (file.0.0.is_empty() && width.is_multiple_of(heads)).then_some(network)
+        (file.0.is_empty() && width.is_multiple_of(heads)).then_some(network)
     }
 
     /// Most tokens that a text may have.

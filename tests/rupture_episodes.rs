@@ -21,6 +21,9 @@ const TURNS: &str = include_str!("rupture/turns.tsv");
 const REPLIES: &str = include_str!("rupture/replies.tsv");
 const BEHAVIOURS: &str = include_str!("rupture/behaviours.tsv");
 
+/// What another reader made of the replies of tune, held and fresh.
+const SECOND_READER: &str = include_str!("rupture/second-reader.tsv");
+
 const MARKERS: [&str; 13] = [
     "complaint_progress",
     "complaint_therapist",
@@ -452,29 +455,44 @@ fn lines_and_replies_outside_episodes_have_known_names() {
             assert!(["receives", "defends"].contains(&stance), "{line:?}");
             continue;
         }
-        let (mut receives, mut defends) = (false, false);
-        for kind in kinds.split_whitespace().filter(|kind| *kind != "-") {
-            let known = match kind.split_once('.') {
-                Some(("receives", kind)) => {
-                    receives = true;
-                    RECEIVES.contains(&kind)
-                }
-                Some(("defends", kind)) => {
-                    defends = true;
-                    DEFENDS.contains(&kind)
-                }
-                _ => false,
-            };
-            assert!(known, "{kind}: {line:?}");
-        }
-        let does = match (receives, defends) {
-            (true, true) => "mixed",
-            (true, false) => "receives",
-            (false, true) => "defends",
-            (false, false) => "unclear",
+        let kinds = kinds.split_whitespace().filter(|kind| *kind != "-");
+        let (receives, others): (Vec<&str>, Vec<&str>) = kinds.partition(|kind| receives(kind));
+        assert!(others.iter().all(|kind| defends(kind)), "{line:?}");
+        let does = match (receives.is_empty(), others.is_empty()) {
+            (false, false) => "mixed",
+            (false, true) => "receives",
+            (true, false) => "defends",
+            (true, true) => "unclear",
         };
         assert_eq!(stance, does, "{line:?}");
     }
+}
+
+#[test]
+fn a_second_reader_coded_each_reply_of_tune_held_and_fresh() {
+    let mut coded: BTreeMap<&str, [&str; 3]> = rows::<3>(SECOND_READER)
+        .into_iter()
+        .map(|row| (row[0], row))
+        .collect();
+    let of = |e: &Episode| ["tune", "held", "fresh"].contains(&e.split.as_str());
+    for episode in with_marker().into_iter().filter(of) {
+        let [_, reading, replies] = coded.remove(episode.id.as_str()).expect(&episode.id);
+        assert!(READINGS.contains(&reading), "{reading}");
+        let turns = replies.split_whitespace().map(|reply| {
+            let (turn, kinds) = reply.split_once(':').expect(reply);
+            let known = |kind: &str| receives(kind) || defends(kind);
+            assert!(kinds == "-" || kinds.split(',').all(known), "{reply}");
+            turn.parse().expect(reply)
+        });
+        let replies = episode.replies.iter().map(|reply| reply.turn);
+        assert_eq!(
+            turns.collect::<Vec<usize>>(),
+            replies.collect::<Vec<usize>>(),
+            "{}",
+            episode.id
+        );
+    }
+    assert!(coded.is_empty(), "{coded:?}");
 }
 
 #[test]

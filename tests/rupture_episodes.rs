@@ -179,6 +179,11 @@ fn defends(kind: &str) -> bool {
         .is_some_and(|k| DEFENDS.contains(&k))
 }
 
+/// Whether this is a list of kinds, or the sign for none.
+fn are_kinds(kinds: &str, between: char) -> bool {
+    kinds == "-" || kinds.split(between).all(|k| receives(k) || defends(k))
+}
+
 fn only_redirects(reply: &Reply) -> bool {
     reply.kinds.iter().all(|k| k == "defends.redirect")
 }
@@ -446,9 +451,10 @@ fn lines_and_replies_outside_episodes_have_known_names() {
             );
         }
     }
-    for line in rows::<6>(REPLIES) {
-        let [_, reading, stance, client, reply, kinds] = line;
+    for line in rows::<7>(REPLIES) {
+        let [_, reading, stance, client, reply, kinds, again] = line;
         assert!(READINGS.contains(&reading), "{line:?}");
+        assert!(are_kinds(again, ' '), "{line:?}");
         assert!(!client.is_empty() && !reply.is_empty(), "{line:?}");
         // Where its writer coded none, the kinds are not known.
         if kinds.is_empty() {
@@ -480,8 +486,7 @@ fn a_second_reader_coded_each_reply_of_tune_held_and_fresh() {
         assert!(READINGS.contains(&reading), "{reading}");
         let turns = replies.split_whitespace().map(|reply| {
             let (turn, kinds) = reply.split_once(':').expect(reply);
-            let known = |kind: &str| receives(kind) || defends(kind);
-            assert!(kinds == "-" || kinds.split(',').all(known), "{reply}");
+            assert!(are_kinds(kinds, ','), "{reply}");
             turn.parse().expect(reply)
         });
         let replies = episode.replies.iter().map(|reply| reply.turn);
@@ -524,7 +529,7 @@ fn nothing_that_was_trained_on_stands_where_it_is_judged() {
     let turns = rows::<4>(BEHAVIOURS)
         .into_iter()
         .flat_map(|row| plain(row[3]));
-    let replies = rows::<6>(REPLIES)
+    let replies = rows::<7>(REPLIES)
         .into_iter()
         .flat_map(|row| [plain(row[3]), plain(row[4])].concat());
     for sentence in trained.chain(turns).chain(replies) {

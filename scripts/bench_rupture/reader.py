@@ -11,10 +11,10 @@ def second_reader(path, episodes):
         coded = {row["episode"]: row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
     if any(e["markers"] and e["id"] not in coded for e in episodes):
         return None
-    return [{"episodes": [in_words_of(coded[e["id"]], e)] if e["markers"] else []} for e in episodes]
+    return [{"episodes": [as_told(coded[e["id"]], e)] if e["markers"] else []} for e in episodes]
 
 
-def in_words_of(row, episode):
+def as_told(row, episode):
     turns = {}
     for reply in row["replies"].split():
         turn, kinds = reply.split(":")

@@ -25,8 +25,8 @@ def as_told(row, episode):
         "reading": row["reading"],
         "stances": stances,
         "kinds": {turn: {kind.split(".")[1] for kind in kinds} for turn, kinds in turns.items()},
-        "outcome": outcome([turns[turn] for turn in sorted(turns) if turns[turn]]),
-        "repair": repair([kind for turn in sorted(turns) for kind in turns[turn]]),
+        "outcome": outcome([kinds for kinds in turns.values() if kinds]),
+        "repair": repair([kind for kinds in turns.values() for kind in kinds]),
     }
 
 

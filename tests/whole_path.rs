@@ -67,8 +67,6 @@ fn the_session_is_written_down_with_few_words_wrong_with_one_hypothesis_too_and_
         "last",
         "--model",
         "tiny.en",
-        "--beam",
-        "1",
         "--vocabulary",
         expected,
     ]);

@@ -214,11 +214,17 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance)
     let by_words = |(at, _, index): (usize, ReplyKind, usize)| {
         line(at, turns[at].sentences[index].words.clone())
     };
-    let validates = |kind| matches!(kind, ReplyKind::Validate | ReplyKind::Thank);
-    let courage = all()
-        .take_while(|(_, kind, _)| kind.receives())
-        .find(|(_, kind, _)| validates(*kind));
-    let of = |wanted: ReplyKind| all().find(|(_, kind, _)| *kind == wanted);
+    let step_of = |kind| match kind {
+        ReplyKind::Validate | ReplyKind::Thank => Some(RepairStep::ValidateCourage),
+        ReplyKind::Renegotiate => Some(RepairStep::Renegotiate),
+        ReplyKind::HereAndNow => Some(RepairStep::TalkAboutProcess),
+        _ => None,
+    };
+    let named = |step: RepairStep| {
+        all()
+            .take_while(|(_, kind, _)| step != RepairStep::ValidateCourage || kind.receives())
+            .find(|(at, kind, _)| step_of(*kind) == Some(step) && resemblance.may_take(*at, step))
+    };
     let defends = |acts: &Acts| matches!(acts.stance, Stance::Defends | Stance::Mixed);
     let resembles = |step: RepairStep| {
         let (at, _) = done
@@ -230,13 +236,13 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance)
         Some(line(*at, words))
     };
     [
-        (RepairStep::ValidateCourage, courage),
-        (RepairStep::Renegotiate, of(ReplyKind::Renegotiate)),
-        (RepairStep::TalkAboutProcess, of(ReplyKind::HereAndNow)),
+        RepairStep::ValidateCourage,
+        RepairStep::Renegotiate,
+        RepairStep::TalkAboutProcess,
     ]
-    .map(|(step, heard)| Repair {
+    .map(|step| Repair {
         step,
-        heard: heard.map(by_words).or_else(|| resembles(step)),
+        heard: named(step).map(by_words).or_else(|| resembles(step)),
     })
     .to_vec()
 }

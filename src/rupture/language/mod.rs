@@ -33,8 +33,10 @@ pub(crate) struct Language {
     pub(crate) words: Words,
     pub(crate) feelings: Feelings,
     pub(crate) examples: Examples,
-    /// Read at its first use: it takes longer than all the rest.
-    encoder: OnceLock<Result<Encoder, String>>,
+    /// What finds strain in the client's words, and what tells how it was answered. Each is read at its
+    /// first use: it takes longer than all the rest.
+    strain: OnceLock<Result<Encoder, String>>,
+    answers: OnceLock<Result<Encoder, String>>,
     files: &'static Files,
 }
 
@@ -48,10 +50,17 @@ struct Files {
     words: &'static str,
     feelings: &'static str,
     valence: &'static str,
-    encoder: &'static [u8],
-    encoder_words: &'static str,
+    strain: Trained,
+    answers: Trained,
     examples: &'static str,
     example_places: &'static [u8],
+}
+
+/// An encoder as `scripts/train-encoder` wrote it.
+#[derive(Debug, Clone)]
+struct Trained {
+    network: &'static [u8],
+    pieces: &'static str,
 }
 
 static ENGLISH: Files = Files {
@@ -68,10 +77,16 @@ static ENGLISH: Files = Files {
     words: include_str!("en/words.toml"),
     feelings: include_str!("en/feelings.toml"),
     valence: include_str!("en/valence.tsv"),
-    encoder: include_bytes!("en/encoder.bin"),
-    encoder_words: include_str!("en/encoder-words.txt"),
-    examples: include_str!("en/examples.tsv"),
-    example_places: include_bytes!("en/examples.bin"),
+    strain: Trained {
+        network: include_bytes!("en/strain/encoder.bin"),
+        pieces: include_str!("en/strain/encoder-words.txt"),
+    },
+    answers: Trained {
+        network: include_bytes!("en/replies/encoder.bin"),
+        pieces: include_str!("en/replies/encoder-words.txt"),
+    },
+    examples: include_str!("en/strain/examples.tsv"),
+    example_places: include_bytes!("en/strain/examples.bin"),
 };
 
 impl Language {
@@ -84,20 +99,24 @@ impl Language {
     /// What is wrong with the files of this language; `None` where nothing is, or it is not known.
     pub(crate) fn fault(code: &str) -> Option<&'static str> {
         match Language::built_in(code)? {
-            Ok(language) => language.encoder_or_fault().as_ref().err(),
+            Ok(language) => [language.strain(), language.answers()]
+                .into_iter()
+                .find_map(|encoder| encoder.as_ref().err()),
             Err(fault) => Some(fault),
         }
         .map(String::as_str)
     }
 
-    /// The sentence encoder, where it can be read.
-    pub(crate) fn encoder(&self) -> Option<&Encoder> {
-        self.encoder_or_fault().as_ref().ok()
+    /// The encoder that finds strain in what the client says, or why it cannot be read.
+    pub(crate) fn strain(&self) -> &Result<Encoder, String> {
+        self.strain
+            .get_or_init(|| read_encoder("strain", &self.files.strain))
     }
 
-    fn encoder_or_fault(&self) -> &Result<Encoder, String> {
-        self.encoder
-            .get_or_init(|| Encoder::read(self.files.encoder, self.files.encoder_words))
+    /// The encoder that tells what strain says and how it was answered, or why it cannot be read.
+    pub(crate) fn answers(&self) -> &Result<Encoder, String> {
+        self.answers
+            .get_or_init(|| read_encoder("replies", &self.files.answers))
     }
 
     fn built_in(code: &str) -> Option<&'static Result<Language, String>> {
@@ -122,9 +141,14 @@ fn read(files: &'static Files) -> Result<Language, String> {
         feelings: Feelings::read(parse("feelings", files.feelings)?, files.valence)?,
         classes,
         examples: Examples::read(files.examples, files.example_places)?,
-        encoder: OnceLock::new(),
+        strain: OnceLock::new(),
+        answers: OnceLock::new(),
         files,
     })
+}
+
+fn read_encoder(folder: &str, trained: &Trained) -> Result<Encoder, String> {
+    Encoder::read(trained.network, trained.pieces).map_err(|fault| format!("{folder}/{fault}"))
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(name: &str, text: &str) -> Result<T, String> {

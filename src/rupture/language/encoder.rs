@@ -1,6 +1,6 @@
-//! A small sentence encoder, built into the program: what a sentence resembles, beyond its words.
+//! Small sentence encoders, built into the program: what a sentence resembles, beyond its words.
 //!
-//! all-MiniLM-L6-v2, trained further on our own written lines by `scripts/train-encoder`
+//! Each is all-MiniLM-L6-v2, trained further on our own written lines by `scripts/train-encoder`
 //! (`docs/rupture-model.md`). A sentence's scores do not depend on what is computed beside it.
 
 use std::collections::HashMap;

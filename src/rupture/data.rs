@@ -128,7 +128,7 @@ pub enum Tier {
 pub struct Evidence {
     /// What found it.
     pub by: EvidenceBy,
-    /// The words that matched, the example they resemble, or what was counted.
+    /// The words that matched, the example they resemble, how they were answered, or what was counted.
     pub what: String,
 }
 
@@ -140,6 +140,8 @@ pub enum EvidenceBy {
     Wording,
     /// A sentence encoder: the written example that the sentence resembles most.
     Resemblance,
+    /// A sentence encoder: what the therapist said next resembles an answer to strain.
+    Answer,
     /// Length and order of turns.
     Sequence,
 }

@@ -6,14 +6,14 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::data::{
-    Episode, Line, Marker, MarkerKind, Outcome, Reading, ReadingKind, Repair, RepairStep, Reply,
-    ReplyKind, Stance,
+    Episode, Line, Marker, MarkerKind, Outcome, Repair, RepairStep, Reply, ReplyKind, Stance,
 };
 use super::language::Language;
 use super::markers::{Hit, runs};
-use super::recall::{Resemblance, reading};
+use super::readings::readings;
+use super::recall::Resemblance;
 use super::replies::{Acts, Before, acts, reply};
-use super::said::{Said, any};
+use super::said::Said;
 use crate::transcript::Role;
 use crate::transcript::spans::millis;
 
@@ -34,7 +34,7 @@ pub(crate) fn episodes(
     let mut hits = runs(turns, language);
     hits.extend(silent.filter_map(|at| resemblance.marker(turns, at, language)));
     let weighed = by_rules.into_iter();
-    hits.extend(weighed.map(|hit| resemblance.weigh(hit, turns)));
+    hits.extend(weighed.filter_map(|hit| resemblance.weigh(hit, turns)));
     hits.sort_by_key(|hit| (hit.at, hit.tier));
     let mut number = 0;
     grouped(hits, turns)
@@ -129,7 +129,7 @@ fn episode(
             .cloned()
             .unwrap_or_default(),
         outcome: outcome(&replies),
-        readings: readings(group, turns, first..=last, language),
+        readings: readings(group, turns, last, language),
         repair: repair(&done, turns, resemblance),
         marker,
         more_markers,
@@ -247,96 +247,12 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance)
     .to_vec()
 }
 
-/// What a marker itself says about the reading of it: a complaint about what is done says that
-/// it does not fit, one about the therapist that something hurt.
-fn implied(kind: MarkerKind) -> Option<ReadingKind> {
-    match kind {
-        MarkerKind::ComplaintActivity | MarkerKind::Pressure => {
-            Some(ReadingKind::GoalOrMethodMismatch)
-        }
-        MarkerKind::ComplaintTherapist | MarkerKind::SelfDefence => {
-            Some(ReadingKind::SmallRelationalBreach)
-        }
-        _ => None,
-    }
-}
-
-/// Readings of the client's words in an episode. Ambivalence stands first only where the client
-/// said it in words; of the others the one said last.
-fn readings(
-    group: &[Hit],
-    turns: &[Said<'_>],
-    range: std::ops::RangeInclusive<usize>,
-    language: &Language,
-) -> Vec<Reading> {
-    let mut found: Vec<((usize, usize), ReadingKind, Line)> = Vec::new();
-    let line = |turn: &Said<'_>, words: std::ops::Range<usize>| Line {
-        turn: turn.turn.id,
-        at: millis(turn.times(words.clone()).0),
-        quote: turn.quote(words),
-    };
-    for hit in group {
-        if let Some(kind) = implied(hit.kind) {
-            let turn = &turns[hit.at];
-            found.push((
-                (hit.at, hit.words.start),
-                kind,
-                line(turn, hit.words.clone()),
-            ));
-        }
-    }
-    for at in range {
-        let turn = &turns[at];
-        for sentence in turn.sentences.iter().filter(|_| turn.role == Role::Client) {
-            for reading in &language.words.readings {
-                let place = (at, sentence.words.start);
-                if any(&reading.unless, sentence)
-                    || !any(&reading.when, sentence)
-                    || found
-                        .iter()
-                        .any(|(known, kind, _)| *known == place && *kind == reading.kind)
-                {
-                    continue;
-                }
-                found.push((place, reading.kind, line(turn, sentence.words.clone())));
-            }
-        }
-    }
-    if found.is_empty() {
-        for hit in group {
-            let turn = &turns[hit.at];
-            if let Some(kind) = reading(turn, language) {
-                let place = (hit.at, hit.words.start);
-                found.push((place, kind, line(turn, hit.words.clone())));
-            }
-        }
-    }
-    found.sort_by_key(|(place, ..)| *place);
-    let mut readings: Vec<Reading> = Vec::new();
-    for (_, kind, line) in found.into_iter().rev() {
-        match readings.iter_mut().find(|known| known.kind == kind) {
-            Some(known) => known.lines.insert(0, line),
-            None => readings.push(Reading {
-                kind,
-                lines: vec![line],
-            }),
-        }
-    }
-    readings.sort_by_key(|reading| reading.kind != ReadingKind::AmbivalenceAboutChange);
-    if readings.is_empty() {
-        readings.push(Reading {
-            kind: ReadingKind::NotEnoughSaid,
-            lines: Vec::new(),
-        });
-    }
-    readings
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::data::ReadingKind;
     use super::*;
     use crate::rupture::data::Tier;
     use crate::rupture::testing::talk;

@@ -11,6 +11,7 @@ pub mod facts;
 mod judgement;
 mod language;
 mod markers;
+mod readings;
 mod recall;
 mod replies;
 mod said;

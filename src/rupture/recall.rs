@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::data::{Behaviour, Evidence, EvidenceBy, ReadingKind, RepairStep, Stance, Tier};
+use super::data::{Behaviour, Evidence, EvidenceBy, RepairStep, Stance, Tier};
 use super::language::Language;
 use super::language::encoder::{Encoded, Text, WORDS, plain};
 use super::language::normal::sure;
@@ -17,19 +17,28 @@ const LEAST_WORDS: usize = 2;
 /// and of a reply.
 const LEAST_WORDS_OF_A_REPLY: usize = 3;
 
+/// How much it speaks for strain in a turn that the therapist's next turn resembles an answer to strain.
+const ANSWERED: f32 = 1.5;
+
+/// The least that it counts, also where there is no answer: strain may be passed over, and "tell me more" is said to everything.
+const UNANSWERED: f32 = -2.0;
+
+/// How many turns later that may be: a turn of two words is no answer.
+const ANSWERED_WITHIN: usize = 2;
+
 /// A passage below this score is not looked at sentence by sentence: none of its sentences could be a finding.
 const GLANCE: f32 = -1.0;
 
 /// From this score on, of a sentence and its passage together and for its length, a sentence that speaks to
 /// the therapist or of the therapy is a finding. Chosen on the tune, held and fresh splits and on ordinary
 /// counselling (`docs/rupture-model.md`), as are those that follow down to [`SURER`].
-const NEAR: f32 = -2.0;
+const NEAR: f32 = 0.5;
 
 /// From this score on one is that speaks of something else too, or in another's words,
-const GUARDED: f32 = 0.2;
+const GUARDED: f32 = 1.2;
 
 /// and from this one on one that names neither.
-const FAR: f32 = 2.4;
+const FAR: f32 = 4.9;
 
 /// What a word of a sentence takes off its score: long, halting talk resembles everything a little.
 const A_WORD: f32 = 0.15;
@@ -38,16 +47,19 @@ const A_WORD: f32 = 0.15;
 const MOST_WORDS: usize = 30;
 
 /// A plain marker of the rules of which the sentence and its passage have less together is not told as plain,
-const PLAIN: f32 = 2.5;
+const PLAIN: f32 = -1.5;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.
-const PLAIN_BESIDE: f32 = 0.0;
+const PLAIN_BESIDE: f32 = 4.0;
+
+/// and a possible one of which they have less than this is not told at all.
+const LEAST: f32 = -7.5;
 
 /// How sure the encoder must be of a reply to be heard where the rules say nothing or both.
 const SURE: f32 = 0.5;
 
 /// How sure it must be to speak against the rules.
-const SURER: f32 = 2.0;
+const SURER: f32 = 1.0;
 
 /// From this score on a reply takes a step of repair: less likely than not. Chosen on the same splits.
 const STEP: f32 = -1.0;
@@ -60,9 +72,6 @@ const NO_STEP: f32 = -2.0;
 /// which our written turns have fewer), beside the encoder's scores. The two numbers were chosen on AnnoMI.
 const RULED: f32 = 2.0;
 const REFLECTS: f32 = 1.6;
-
-/// How much more than "not enough said" a reading must be resembled.
-const CLEARLY: f32 = 1.0;
 
 /// A part of a turn of the client that is read at once, with what the therapist said before it: whole
 /// sentences, each surely heard. Without a word that may be a "not" one may mean the opposite.
@@ -138,6 +147,23 @@ impl Resemblance {
         let (Ok(encoder), Ok(of_replies)) = (language.strain(), language.answers()) else {
             return Resemblance::default();
         };
+        let mut resemblance = Resemblance::default();
+        let answers: Vec<usize> = (0..turns.len())
+            .filter(|at| turns[*at].role == Role::Therapist)
+            .filter(|at| turns[*at].length >= LEAST_WORDS_OF_A_REPLY)
+            .collect();
+        let texts: Vec<Text> = answers
+            .iter()
+            .map(|at| Text {
+                before: Some(said_before(turns, *at, Role::Client)),
+                words: plain(&turns[*at].turn.words),
+            })
+            .collect();
+        let encoded = of_replies.encode(&texts, &mut |share| done(0.4 * share));
+        let heard = answers.into_iter().zip(encoded);
+        resemblance.replies = heard
+            .filter_map(|(at, encoded)| Some((at, encoded?)))
+            .collect();
         let passages = passages(turns);
         let texts: Vec<Text> = passages
             .iter()
@@ -146,14 +172,15 @@ impl Resemblance {
                 words: passage.words.clone(),
             })
             .collect();
-        let encoded = encoder.encode(&texts, &mut |share| done(0.4 * share));
+        let encoded = encoder.encode(&texts, &mut |share| done(0.4 + 0.4 * share));
         let ruled: HashSet<usize> = by_rules.iter().map(|hit| hit.at).collect();
-        let mut resemblance = Resemblance::default();
         let mut places = Vec::new();
         let mut texts = Vec::new();
         for (passage, encoded) in passages.iter().zip(encoded) {
             let Some(encoded) = encoded else { continue };
-            if encoded.strain < GLANCE && !ruled.contains(&passage.at) {
+            let answered = resemblance.answered(turns, passage.at);
+            let glance = encoded.strain + answered;
+            if glance < GLANCE && !ruled.contains(&passage.at) {
                 continue;
             }
             for index in &passage.sentences {
@@ -169,7 +196,7 @@ impl Resemblance {
             }
             resemblance.passages.push(encoded);
         }
-        let encoded = encoder.encode(&texts, &mut |share| done(0.4 + 0.2 * share));
+        let encoded = encoder.encode(&texts, &mut |share| done(0.8 + 0.2 * share));
         for ((at, index, passage), encoded) in places.into_iter().zip(encoded) {
             let Some(alone) = encoded else { continue };
             let sentence = Sentence {
@@ -179,27 +206,12 @@ impl Resemblance {
             };
             resemblance.sentences.insert((at, index), sentence);
         }
-        let replies: Vec<usize> = (0..turns.len())
-            .filter(|at| turns[*at].role == Role::Therapist)
-            .filter(|at| turns[*at].length >= LEAST_WORDS_OF_A_REPLY)
-            .collect();
-        let texts: Vec<Text> = replies
-            .iter()
-            .map(|at| Text {
-                before: Some(said_before(turns, *at, Role::Client)),
-                words: plain(&turns[*at].turn.words),
-            })
-            .collect();
-        let encoded = of_replies.encode(&texts, &mut |share| done(0.6 + 0.4 * share));
-        let heard = replies.into_iter().zip(encoded);
-        resemblance.replies = heard
-            .filter_map(|(at, encoded)| Some((at, encoded?)))
-            .collect();
         resemblance
     }
 
     /// A marker in a turn of the client in which no rule found one.
     pub(crate) fn marker(&self, turns: &[Said<'_>], at: usize, language: &Language) -> Option<Hit> {
+        let answered = self.answered(turns, at);
         let turn = &turns[at];
         let (_, sentence, encoded) = turn
             .sentences
@@ -213,58 +225,78 @@ impl Resemblance {
                     Nearness::Far => FAR,
                 };
                 let length = sentence.words.len().min(MOST_WORDS) as f32;
-                let above = self.strain(heard) - A_WORD * length - needed;
+                let above = self.strain(heard, answered) - A_WORD * length - needed;
                 (above >= 0.0).then_some((above, sentence, &heard.alone))
             })
             .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let example = language.examples.nearest(encoded, encoded.kind());
+        let mut evidence = vec![Evidence {
+            by: EvidenceBy::Resemblance,
+            what: example.unwrap_or_default().into(),
+        }];
+        let answer = self.answer(turns, at);
+        if let Some((next, _)) = answer.filter(|(_, answer)| answer.strain > 0.0)
+            && let Some(first) = turns[next].sentences.first()
+        {
+            evidence.push(Evidence {
+                by: EvidenceBy::Answer,
+                what: turns[next].quote(first.words.clone()),
+            });
+        }
         Some(Hit {
             at,
             since: None,
             kind: encoded.kind(),
             tier: Tier::Possible,
             words: sentence.words.clone(),
-            evidence: vec![Evidence {
-                by: EvidenceBy::Resemblance,
-                what: language
-                    .examples
-                    .nearest(encoded, encoded.kind())
-                    .unwrap_or_default()
-                    .into(),
-            }],
+            evidence,
             against: vec!["no rule names these words; they only resemble written examples".into()],
         })
     }
 
-    /// How much a sentence resembles strain, by itself and where it was said.
-    fn strain(&self, heard: &Sentence) -> f32 {
-        heard.alone.strain + self.passages[heard.passage].strain
+    /// How much a sentence of a turn resembles strain, by itself, where it was said, and by how it was answered.
+    fn strain(&self, heard: &Sentence, answered: f32) -> f32 {
+        heard.alone.strain + self.passages[heard.passage].strain + answered
     }
 
-    /// Weighs a marker that a rule found: plain words that do not resemble the written examples
-    /// of strain well are told as possible.
-    pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Hit {
+    /// How much what the therapist says next speaks for strain in a turn.
+    fn answered(&self, turns: &[Said<'_>], at: usize) -> f32 {
+        self.answer(turns, at).map_or(UNANSWERED, |(_, answer)| {
+            (ANSWERED * answer.strain).max(UNANSWERED)
+        })
+    }
+
+    /// The therapist's next turn.
+    fn answer(&self, turns: &[Said<'_>], at: usize) -> Option<(usize, &Encoded)> {
+        let mut next = (at + 1..turns.len()).take(ANSWERED_WITHIN);
+        next.find_map(|next| Some((next, self.replies.get(&next)?)))
+    }
+
+    /// Weighs a marker that a rule found: plain words that do not resemble the written examples of strain well are told as
+    /// possible, and possible ones that resemble them far less are not told.
+    pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Option<Hit> {
         let turn = &turns[hit.at];
-        let mut scores = turn
-            .sentences
-            .iter()
-            .enumerate()
+        let answered = self.answered(turns, hit.at);
+        let sentences = turn.sentences.iter().enumerate();
+        let scores: Vec<(f32, Nearness)> = sentences
             .filter(|(_, s)| s.words.start >= hit.words.start && s.words.end <= hit.words.end)
             .filter_map(|(index, _)| self.sentences.get(&(hit.at, index)))
-            .peekable();
-        let known = scores.peek().is_some();
-        let plain = scores.any(|heard| {
-            let enough = match heard.near {
-                Nearness::Near => PLAIN,
-                Nearness::Guarded | Nearness::Far => PLAIN_BESIDE,
-            };
-            self.strain(heard) >= enough
-        });
-        if hit.tier == Tier::Explicit && known && !plain {
+            .map(|heard| (self.strain(heard, answered), heard.near))
+            .collect();
+        let plain = |(strain, near): &(f32, Nearness)| match near {
+            Nearness::Near => *strain >= PLAIN,
+            Nearness::Guarded | Nearness::Far => *strain >= PLAIN_BESIDE,
+        };
+        if scores.is_empty() {
+            return Some(hit);
+        }
+        if hit.tier == Tier::Explicit && !scores.iter().any(plain) {
             hit.tier = Tier::Possible;
             hit.against
                 .push("as a whole it resembles written examples of strain only a little".into());
         }
-        hit
+        let told = hit.tier == Tier::Explicit || scores.iter().any(|(strain, _)| *strain >= LEAST);
+        told.then_some(hit)
     }
 
     /// What a turn of the therapist mainly does: of the rules, unless it resembles something else far more.
@@ -319,18 +351,6 @@ impl Resemblance {
             by_rules
         }
     }
-}
-
-/// The reading that a client's words resemble, where they resemble one clearly.
-pub(crate) fn reading(turn: &Said<'_>, language: &Language) -> Option<ReadingKind> {
-    let text = Text {
-        before: None,
-        words: plain(&turn.turn.words),
-    };
-    let encoder = language.answers().as_ref().ok()?;
-    let encoded = encoder.encode(&[text], &mut |_| {}).pop()??;
-    let (kind, clearly) = encoded.reading();
-    (kind != ReadingKind::NotEnoughSaid && clearly >= CLEARLY).then_some(kind)
 }
 
 #[cfg(test)]

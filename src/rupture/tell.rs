@@ -170,6 +170,7 @@ fn finding(marker: &Marker, judgements: &Judgements, place: &Place, lines: &mut 
         lines.push(match evidence.by {
             EvidenceBy::Wording => format!("   What matched: \"{what}\""),
             EvidenceBy::Resemblance => format!("   Resembles the written example: \"{what}\""),
+            EvidenceBy::Answer => format!("   Answered as strain often is: \"{what}\""),
             EvidenceBy::Sequence => format!("   Counted: {what}"),
         });
     }

@@ -50,9 +50,9 @@ fn named(group: &[Hit], turns: &[Said<'_>], last: usize, language: &Language) ->
             found.push(((hit.at, hit.words.start), kind, line));
         }
     }
-    for at in from(group)..=last {
-        let turn = &turns[at];
-        for sentence in turn.sentences.iter().filter(|_| turn.role == Role::Client) {
+    let within = turns.iter().enumerate().take(last + 1).skip(from(group));
+    for (at, turn) in within.filter(|(_, turn)| turn.role == Role::Client) {
+        for sentence in &turn.sentences {
             let place = (at, sentence.words.start);
             for reading in &language.words.readings {
                 let known = |(other, kind, _): &Named| *other == place && *kind == reading.kind;

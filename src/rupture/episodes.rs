@@ -252,9 +252,8 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance)
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::data::ReadingKind;
     use super::*;
-    use crate::rupture::data::Tier;
+    use crate::rupture::data::{EvidenceBy, Tier};
     use crate::rupture::testing::talk;
     use crate::transcript::Transcript;
     use crate::transcript::testing::hostile_session;
@@ -353,6 +352,44 @@ mod tests {
     }
 
     #[test]
+    fn plain_words_are_told_however_bland_the_answer() {
+        for said in [
+            "This isn't helping.",
+            "Therapy isn't working for me.",
+            "These sessions aren't helping me.",
+            "You never listen to me.",
+            "I'm not sure coming here is doing any good.",
+        ] {
+            for answer in [
+                "Okay. Let's go on with the worksheet.",
+                "I'm sorry. Tell me more about that.",
+                "Mm. And how was your week?",
+            ] {
+                let text = format!("T: How are you today?\nC: {said}\nT: {answer}");
+                assert!(found(&text).is_some(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_answer_speaks_for_strain_and_is_told_as_evidence() {
+        let told = |answer: &str| {
+            let text = format!("T: How are you today?\nC: No, that's not it.\nT: {answer}");
+            let marker = of(&text).into_iter().next().map(|episode| episode.marker);
+            marker.map(|marker| marker.evidence)
+        };
+        assert_eq!(told("Mm. And how was your week?"), None);
+        let answered =
+            "I got that wrong, and I pushed it on you. I'm sorry. What should we do differently?";
+        let evidence = told(answered).unwrap();
+        let answer = evidence
+            .iter()
+            .find(|e| e.by == EvidenceBy::Answer)
+            .unwrap();
+        assert_eq!(answer.what, "I got that wrong, and I pushed it on you.");
+    }
+
+    #[test]
     fn nothing_rests_on_a_suspect_word_or_one_the_recogniser_is_unsure_of() {
         let mut transcript = talk("C: You never listen to me.");
         assert_eq!(episodes(&transcript).len(), 1);
@@ -403,18 +440,6 @@ mod tests {
         let passed = of("T: Let's get back to the homework.\n");
         assert_eq!(passed.outcome, Outcome::NotTakenUp);
         assert_eq!(of("").outcome, Outcome::Unclear);
-    }
-
-    #[test]
-    fn ambivalence_stands_first_only_where_the_client_said_it() {
-        let said = of("C: These sessions aren't helping me. Part of me doesn't want them to.");
-        assert_eq!(
-            said[0].readings[0].kind,
-            ReadingKind::AmbivalenceAboutChange
-        );
-        let guessed =
-            of("C: These sessions aren't helping me.\nT: Perhaps part of you is afraid to change.");
-        assert_eq!(guessed[0].readings[0].kind, ReadingKind::NotEnoughSaid);
     }
 
     #[test]

@@ -141,3 +141,32 @@ pub(super) fn readings(
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.into_iter().map(|(_, reading)| reading).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rupture::testing::talk;
+
+    fn read(text: &str) -> Vec<Reading> {
+        let (mut episodes, _) = crate::rupture::looked_for(&talk(text), &mut |_| {});
+        episodes.remove(0).readings
+    }
+
+    #[test]
+    fn ambivalence_stands_first_only_where_the_client_said_it() {
+        let said = read("C: These sessions aren't helping me. Part of me doesn't want them to.");
+        assert_eq!(said[0].kind, ReadingKind::AmbivalenceAboutChange);
+        let guessed = read(
+            "C: These sessions aren't helping me.\nT: Perhaps part of you is afraid to change.",
+        );
+        assert_eq!(guessed[0].kind, ReadingKind::NotEnoughSaid);
+    }
+
+    #[test]
+    fn a_reading_has_the_line_that_says_so_or_the_markers() {
+        let named = read("C: You never listen to me.\nT: I'm sorry. What did I miss?");
+        assert_eq!(named[0].kind, ReadingKind::SmallRelationalBreach);
+        assert_eq!(named[0].lines[0].quote, "You never listen to me.");
+        assert!(read("C: This isn't helping.")[0].lines.is_empty());
+    }
+}

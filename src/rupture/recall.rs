@@ -26,12 +26,12 @@ const UNANSWERED: f32 = -2.0;
 /// How many turns later that may be: a turn of two words is no answer.
 const ANSWERED_WITHIN: usize = 2;
 
-/// A passage below this score is not looked at sentence by sentence: none of its sentences could be a finding.
+/// A passage that has less than this with its answer is not looked at sentence by sentence: none of its sentences could be a finding.
 const GLANCE: f32 = -1.0;
 
-/// From this score on, of a sentence and its passage together and for its length, a sentence that speaks to
-/// the therapist or of the therapy is a finding. Chosen on the tune, held and fresh splits and on ordinary
-/// counselling (`docs/rupture-model.md`), as are those that follow down to [`SURER`].
+/// From this score on, of a sentence, its passage and its answer together and for its length, a sentence that speaks to
+/// the therapist or of the therapy is a finding. Chosen on the tune, held, fresh, late and subtle splits and on
+/// ordinary counselling (`docs/rupture-model.md`), as are the two above and those that follow down to [`SURER`].
 const NEAR: f32 = 0.5;
 
 /// From this score on one is that speaks of something else too, or in another's words,
@@ -46,7 +46,7 @@ const A_WORD: f32 = 0.15;
 /// More words take no more off.
 const MOST_WORDS: usize = 30;
 
-/// A plain marker of the rules of which the sentence and its passage have less together is not told as plain,
+/// A plain marker of the rules of which sentence, passage and answer have less together is not told as plain,
 const PLAIN: f32 = -1.5;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.

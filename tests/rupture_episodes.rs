@@ -239,8 +239,9 @@ fn there_are_enough_episodes_and_enough_of_them_only_look_like_a_rupture() {
         let share = of.len() as f64 / whole;
         assert!((low..=high).contains(&share), "{split}: {share:.3} of all");
         let negative = of.iter().filter(|e| e.markers.is_empty()).count() as f64 / of.len() as f64;
+        let least = if split == "subtle" { 0.34 } else { 0.38 };
         assert!(
-            (0.34..0.5).contains(&negative),
+            (least..0.5).contains(&negative),
             "{split}: {negative:.3} have no marker"
         );
     }

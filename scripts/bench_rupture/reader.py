@@ -14,11 +14,14 @@ def second_reader(path, episodes):
     return [{"episodes": [as_told(coded[e["id"]], e)] if e["markers"] else []} for e in episodes]
 
 
+def kinds_of(row):
+    """The kinds of each reply that the reader heard, by its turn."""
+    replies = (reply.split(":") for reply in row["replies"].split())
+    return {int(turn): [] if kinds == "-" else kinds.split(",") for turn, kinds in replies}
+
+
 def as_told(row, episode):
-    turns = {}
-    for reply in row["replies"].split():
-        turn, kinds = reply.split(":")
-        turns[int(turn)] = [] if kinds == "-" else kinds.split(",")
+    turns = kinds_of(row)
     stances = {turn: stance(kinds) for turn, kinds in turns.items()}
     return {
         "markers": [{"since": m.get("since", m["turn"]), **m} for m in episode["markers"]],

@@ -129,7 +129,7 @@ fn episode(
             .cloned()
             .unwrap_or_default(),
         outcome: outcome(&replies),
-        readings: readings(group, turns, last, language),
+        readings: readings(group, turns, first..=last, language),
         repair: repair(&done, turns, resemblance),
         marker,
         more_markers,

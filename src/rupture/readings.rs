@@ -1,5 +1,7 @@
 //! What a strain may mean, side by side: by rules and by what the client's words resemble.
 
+use std::ops::RangeInclusive;
+
 use super::data::{Line, MarkerKind, Reading, ReadingKind};
 use super::language::Language;
 use super::language::encoder::{Text, WORDS, plain};
@@ -41,8 +43,13 @@ fn implied(kind: MarkerKind) -> Option<ReadingKind> {
 /// A line of the client that a rule reads: its turn and first word, what it says, and the line.
 type Named = ((usize, usize), ReadingKind, Line);
 
-/// What rules say of the words from the first turn of an episode to the last, in the order spoken.
-fn named(group: &[Hit], turns: &[Said<'_>], last: usize, language: &Language) -> Vec<Named> {
+/// What rules say of the words in the turns of an episode, in the order spoken.
+fn named(
+    group: &[Hit],
+    turns: &[Said<'_>],
+    range: RangeInclusive<usize>,
+    language: &Language,
+) -> Vec<Named> {
     let mut found: Vec<Named> = Vec::new();
     for hit in group {
         if let Some(kind) = implied(hit.kind) {
@@ -50,8 +57,8 @@ fn named(group: &[Hit], turns: &[Said<'_>], last: usize, language: &Language) ->
             found.push(((hit.at, hit.words.start), kind, line));
         }
     }
-    let within = turns.iter().enumerate().take(last + 1).skip(from(group));
-    for (at, turn) in within.filter(|(_, turn)| turn.role == Role::Client) {
+    for at in range.filter(|at| turns[*at].role == Role::Client) {
+        let turn = &turns[at];
         for sentence in &turn.sentences {
             let place = (at, sentence.words.start);
             for reading in &language.words.readings {
@@ -91,12 +98,6 @@ fn resembled(group: &[Hit], turns: &[Said<'_>], last: usize, language: &Language
     SAID.map(|kind| encoded.as_ref().map_or(0.0, |encoded| encoded.reads(kind)))
 }
 
-/// Index of the first turn of an episode.
-fn from(group: &[Hit]) -> usize {
-    let firsts = group.iter().map(|hit| hit.since.unwrap_or(hit.at));
-    firsts.min().unwrap_or(0)
-}
-
 fn line(turn: &Said<'_>, words: std::ops::Range<usize>) -> Line {
     Line {
         turn: turn.turn.id,
@@ -105,16 +106,16 @@ fn line(turn: &Said<'_>, words: std::ops::Range<usize>) -> Line {
     }
 }
 
-/// Readings of the client's words in an episode that ends with the turn `last`, the one they say most plainly first, each with the
-/// lines that say so: those a rule names, or the first marker's.
+/// Readings of the client's words in an episode of these turns, the one they say most plainly first, each with the lines that say
+/// so: those a rule names, or the first marker's.
 pub(super) fn readings(
     group: &[Hit],
     turns: &[Said<'_>],
-    last: usize,
+    range: RangeInclusive<usize>,
     language: &Language,
 ) -> Vec<Reading> {
-    let named = named(group, turns, last, language);
-    let resembled = resembled(group, turns, last, language);
+    let resembled = resembled(group, turns, *range.end(), language);
+    let named = named(group, turns, range, language);
     let mut found: Vec<(f32, Reading)> = Vec::new();
     for (kind, resembled) in SAID.into_iter().zip(resembled) {
         let of_kind = named.iter().filter(|(_, of, _)| *of == kind);
@@ -129,14 +130,10 @@ pub(super) fn readings(
         found.push((clearly, Reading { kind, lines }));
     }
     if found.is_empty() {
-        let kind = ReadingKind::NotEnoughSaid;
-        found.push((
-            0.0,
-            Reading {
-                kind,
-                lines: Vec::new(),
-            },
-        ));
+        return vec![Reading {
+            kind: ReadingKind::NotEnoughSaid,
+            lines: Vec::new(),
+        }];
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.into_iter().map(|(_, reading)| reading).collect()

@@ -178,8 +178,7 @@ impl Resemblance {
         let mut texts = Vec::new();
         for (passage, encoded) in passages.iter().zip(encoded) {
             let Some(encoded) = encoded else { continue };
-            let answered = resemblance.answered(turns, passage.at);
-            let glance = encoded.strain + answered;
+            let glance = encoded.strain + resemblance.answered(passage.at);
             if glance < GLANCE && !ruled.contains(&passage.at) {
                 continue;
             }
@@ -211,7 +210,7 @@ impl Resemblance {
 
     /// A marker in a turn of the client in which no rule found one.
     pub(crate) fn marker(&self, turns: &[Said<'_>], at: usize, language: &Language) -> Option<Hit> {
-        let answered = self.answered(turns, at);
+        let answered = self.answered(at);
         let turn = &turns[at];
         let (_, sentence, encoded) = turn
             .sentences
@@ -234,7 +233,7 @@ impl Resemblance {
             by: EvidenceBy::Resemblance,
             what: example.unwrap_or_default().into(),
         }];
-        let answer = self.answer(turns, at);
+        let answer = self.answer(at);
         if let Some((next, _)) = answer.filter(|(_, answer)| answer.strain > 0.0)
             && let Some(first) = turns[next].sentences.first()
         {
@@ -260,15 +259,15 @@ impl Resemblance {
     }
 
     /// How much what the therapist says next speaks for strain in a turn.
-    fn answered(&self, turns: &[Said<'_>], at: usize) -> f32 {
-        self.answer(turns, at).map_or(UNANSWERED, |(_, answer)| {
+    fn answered(&self, at: usize) -> f32 {
+        self.answer(at).map_or(UNANSWERED, |(_, answer)| {
             (ANSWERED * answer.strain).max(UNANSWERED)
         })
     }
 
     /// The therapist's next turn.
-    fn answer(&self, turns: &[Said<'_>], at: usize) -> Option<(usize, &Encoded)> {
-        let mut next = (at + 1..turns.len()).take(ANSWERED_WITHIN);
+    fn answer(&self, at: usize) -> Option<(usize, &Encoded)> {
+        let mut next = at + 1..=at + ANSWERED_WITHIN;
         next.find_map(|next| Some((next, self.replies.get(&next)?)))
     }
 
@@ -276,7 +275,7 @@ impl Resemblance {
     /// possible, and possible ones that resemble them far less are not told.
     pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Option<Hit> {
         let turn = &turns[hit.at];
-        let answered = self.answered(turns, hit.at);
+        let answered = self.answered(hit.at);
         let sentences = turn.sentences.iter().enumerate();
         let scores: Vec<(f32, Nearness)> = sentences
             .filter(|(_, s)| s.words.start >= hit.words.start && s.words.end <= hit.words.end)

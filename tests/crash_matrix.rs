@@ -19,6 +19,7 @@ use common::pulse::Pulse;
 use common::recorder::Recorder;
 use common::sound;
 use common::tmux::Tmux;
+use rayon::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
 use undertone::audio::Frames;
 use undertone::audio::flac::Decoder;
@@ -30,6 +31,8 @@ const RATE: usize = 16_000;
 const CLICK: f64 = 0.25;
 /// So much may be missing at the end, in seconds.
 const MOST_LOST: f64 = 3.0;
+/// Recordings that run at once: each is little work and much waiting, and has a server and a vault of its own.
+const SIDE_BY_SIDE: usize = 4;
 const TITLE: &str = "Quillfeather";
 const CODE: &str = "ZEBRA-7781";
 
@@ -60,6 +63,13 @@ fn found(samples: &[f32]) -> Vec<f64> {
     }
     starts
 }
+
+/// What only root can do.
+const FED_GARBAGE: &str = "transcriber fed garbage";
+const DISK_FULL: &str = "disk full";
+
+/// A recording that is ended in some way and looked at; none where it cannot be done.
+type Record = Box<dyn Fn() -> Option<Outcome> + Send + Sync>;
 
 /// How a cell came out.
 struct Outcome {
@@ -306,7 +316,7 @@ impl Drop for Disk {
 
 /// None where no disk can be made, which takes root.
 fn disk_full() -> Option<Outcome> {
-    let cell = Cell::new("disk full");
+    let cell = Cell::new(DISK_FULL);
     let vault = cell.desk.vault();
     let aside = cell.desk.path("aside");
     std::fs::rename(&vault, &aside).unwrap();
@@ -460,39 +470,47 @@ fn times() -> usize {
 #[test]
 #[ignore = "minutes: real recordings, each ended in another way"]
 fn slow_however_a_recording_ends_it_is_kept_but_for_its_last_seconds() {
-    let mut all = Vec::new();
+    let mut cells: Vec<Record> = Vec::new();
     // Random from run to run; the moment is printed.
     let mut seed = u64::from(std::process::id()) | 1;
     for _ in 0..times() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let after = 2.5 + (seed >> 33) as f64 / f64::from(u32::MAX) * 2.0 * 8.0;
-        all.push(killed(after));
+        cells.push(Box::new(move || Some(killed(after))));
     }
-    all.push(killed_off_the_record());
-    all.push(killed_of_two_devices(7.0));
-    all.push(signalled("SIGTERM", Signal::TERM));
-    all.push(signalled("SIGHUP", Signal::HUP));
-    all.push(sound_ends("sound server killed", |pulse| {
-        pulse.signal(Signal::KILL)
-    }));
-    all.push(sound_ends("source unloaded", |pulse| {
-        pulse.pactl(&["unload-module", "module-null-sink"]);
-    }));
-    all.push(killed_with_words(8.0));
     let signal = |signal| move |scribe| kill_process(scribe, signal).is_ok();
-    let suffered = [
-        transcriber_suffers("transcriber kill -9", signal(Signal::KILL)),
-        transcriber_suffers("transcriber stopped", signal(Signal::STOP)),
-        transcriber_suffers("transcriber fed garbage", feed_garbage),
-    ];
-    if suffered[2].is_none() {
-        println!("transcriber fed garbage: NOT RUN, its pipe is opened by root only");
+    cells.extend([
+        Box::new(|| Some(killed_off_the_record())) as Record,
+        Box::new(|| Some(killed_of_two_devices(7.0))),
+        Box::new(|| Some(signalled("SIGTERM", Signal::TERM))),
+        Box::new(|| Some(signalled("SIGHUP", Signal::HUP))),
+        Box::new(|| {
+            let end = |pulse: &Pulse| pulse.signal(Signal::KILL);
+            Some(sound_ends("sound server killed", end))
+        }),
+        Box::new(|| {
+            let end = |pulse: &Pulse| drop(pulse.pactl(&["unload-module", "module-null-sink"]));
+            Some(sound_ends("source unloaded", end))
+        }),
+        Box::new(|| Some(killed_with_words(8.0))),
+        Box::new(move || transcriber_suffers("transcriber kill -9", signal(Signal::KILL))),
+        Box::new(move || transcriber_suffers("transcriber stopped", signal(Signal::STOP))),
+        Box::new(|| transcriber_suffers(FED_GARBAGE, feed_garbage)),
+        Box::new(|| Some(no_more_room())),
+        Box::new(disk_full),
+    ]);
+    let lanes = rayon::ThreadPoolBuilder::new().num_threads(SIDE_BY_SIDE);
+    let all: Vec<Option<Outcome>> = lanes.build().unwrap().install(|| {
+        let cells = cells.par_iter().with_max_len(1);
+        cells.map(|record| record()).collect()
+    });
+    let all: Vec<Outcome> = all.into_iter().flatten().collect();
+    let run = |name: &str| all.iter().any(|one| one.cell == name);
+    if !run(FED_GARBAGE) {
+        println!("{FED_GARBAGE}: NOT RUN, its pipe is opened by root only");
     }
-    all.extend(suffered.into_iter().flatten());
-    all.push(no_more_room());
-    match disk_full() {
-        Some(outcome) => all.push(outcome),
-        None => println!("disk full: NOT RUN, making a disk takes root"),
+    if !run(DISK_FULL) {
+        println!("{DISK_FULL}: NOT RUN, making a disk takes root");
     }
     println!(
         "{:24} {:24} {:>9} {:>9} {:>9}",

@@ -95,6 +95,18 @@ impl MarkerKind {
         }
     }
 
+    /// Whether words alone can say it: what a short or pleasant answer means is not in the words.
+    #[must_use]
+    pub fn may_be_explicit(self) -> bool {
+        !matches!(
+            self,
+            MarkerKind::MinimalResponses
+                | MarkerKind::TopicShift
+                | MarkerKind::Deference
+                | MarkerKind::Avoidance
+        )
+    }
+
     /// Whether the client moves against; otherwise they move away.
     #[must_use]
     pub fn confronts(self) -> bool {

@@ -36,6 +36,14 @@ pub(crate) fn episodes(
     let weighed = by_rules.into_iter();
     hits.extend(weighed.filter_map(|hit| resemblance.weigh(hit, turns)));
     hits.sort_by_key(|hit| (hit.at, hit.tier));
+    // Two of one kind in a turn are one, with the evidence of both.
+    hits.dedup_by(|later, first| {
+        let same = (later.at, later.kind) == (first.at, first.kind);
+        if same {
+            first.evidence.append(&mut later.evidence);
+        }
+        same
+    });
     let mut number = 0;
     grouped(hits, turns)
         .iter()

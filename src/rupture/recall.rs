@@ -55,6 +55,9 @@ const PLAIN_BESIDE: f32 = 4.0;
 /// and a possible one of which they have less than this is not told at all.
 const LEAST: f32 = -7.5;
 
+/// How much it speaks for a kind of marker that a rule found it, beside what the passage resembles.
+const OF_A_RULE: f32 = 4.0;
+
 /// How sure the encoder must be of a reply to be heard where the rules say nothing or both.
 const SURE: f32 = 0.5;
 
@@ -212,7 +215,7 @@ impl Resemblance {
     pub(crate) fn marker(&self, turns: &[Said<'_>], at: usize, language: &Language) -> Option<Hit> {
         let answered = self.answered(at);
         let turn = &turns[at];
-        let (_, sentence, encoded) = turn
+        let (_, sentence, heard) = turn
             .sentences
             .iter()
             .enumerate()
@@ -225,10 +228,11 @@ impl Resemblance {
                 };
                 let length = sentence.words.len().min(MOST_WORDS) as f32;
                 let above = self.strain(heard, answered) - A_WORD * length - needed;
-                (above >= 0.0).then_some((above, sentence, &heard.alone))
+                (above >= 0.0).then_some((above, sentence, heard))
             })
             .max_by(|a, b| a.0.total_cmp(&b.0))?;
-        let example = language.examples.nearest(encoded, encoded.kind());
+        let kind = self.passages[heard.passage].kind(|_| 0.0);
+        let example = language.examples.nearest(&heard.alone, kind);
         let mut evidence = vec![Evidence {
             by: EvidenceBy::Resemblance,
             what: example.unwrap_or_default().into(),
@@ -245,7 +249,7 @@ impl Resemblance {
         Some(Hit {
             at,
             since: None,
-            kind: encoded.kind(),
+            kind,
             tier: Tier::Possible,
             words: sentence.words.clone(),
             evidence,
@@ -272,22 +276,37 @@ impl Resemblance {
     }
 
     /// Weighs a marker that a rule found: plain words that do not resemble the written examples of strain well are told as
-    /// possible, and possible ones that resemble them far less are not told.
+    /// possible, and possible ones that resemble them far less are not told. It is of the kind that the whole passage
+    /// resembles, unless that is near to the rule's.
     pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Option<Hit> {
         let turn = &turns[hit.at];
         let answered = self.answered(hit.at);
         let sentences = turn.sentences.iter().enumerate();
-        let scores: Vec<(f32, Nearness)> = sentences
+        let heard: Vec<&Sentence> = sentences
             .filter(|(_, s)| s.words.start >= hit.words.start && s.words.end <= hit.words.end)
             .filter_map(|(index, _)| self.sentences.get(&(hit.at, index)))
+            .collect();
+        let Some(first) = heard.first() else {
+            return Some(hit);
+        };
+        let scores: Vec<(f32, Nearness)> = heard
+            .iter()
             .map(|heard| (self.strain(heard, answered), heard.near))
             .collect();
         let plain = |(strain, near): &(f32, Nearness)| match near {
             Nearness::Near => *strain >= PLAIN,
             Nearness::Guarded | Nearness::Far => *strain >= PLAIN_BESIDE,
         };
-        if scores.is_empty() {
-            return Some(hit);
+        let by_rule = hit.kind;
+        let ruled = |kind| if kind == by_rule { OF_A_RULE } else { 0.0 };
+        hit.kind = self.passages[first.passage].kind(ruled);
+        if hit.kind != by_rule {
+            let alone = by_rule.label();
+            hit.against
+                .push(format!("the matched words by themselves read as: {alone}"));
+        }
+        if hit.tier == Tier::Explicit && !hit.kind.may_be_explicit() {
+            hit.tier = Tier::Possible;
         }
         if hit.tier == Tier::Explicit && !scores.iter().any(plain) {
             hit.tier = Tier::Possible;

@@ -119,9 +119,9 @@ impl Encoded {
         })
     }
 
-    /// The kind of marker it resembles most.
-    pub(crate) fn kind(&self) -> MarkerKind {
-        highest(KINDS.into_iter(), &self.kinds).unwrap_or(MarkerKind::Avoidance)
+    /// The kind of marker it resembles most, where `more` speaks for some of them besides.
+    pub(crate) fn kind(&self, more: impl Fn(MarkerKind) -> f32) -> MarkerKind {
+        highest(&KINDS, &self.kinds, more).unwrap_or(MarkerKind::Avoidance)
     }
 
     /// Whether, of a reply, it takes a step of repair: above zero for, below against.
@@ -132,9 +132,7 @@ impl Encoded {
 
     /// What a turn of the therapist mainly does, where `more` speaks for some of it besides.
     pub(crate) fn behaviour(&self, more: impl Fn(Behaviour) -> f32) -> Behaviour {
-        let scores = self.behaviours.iter().zip(BEHAVIOURS);
-        let scores: Vec<f32> = scores.map(|(score, of)| score + more(of)).collect();
-        highest(BEHAVIOURS.into_iter(), &scores).unwrap_or(Behaviour::Other)
+        highest(&BEHAVIOURS, &self.behaviours, more).unwrap_or(Behaviour::Other)
     }
 
     /// How much more than "not enough said" the client's words resemble a reading.
@@ -147,10 +145,12 @@ impl Encoded {
     }
 }
 
-fn highest<T>(names: impl Iterator<Item = T>, scores: &[f32]) -> Option<T> {
-    names
-        .zip(scores)
-        .max_by(|a, b| a.1.total_cmp(b.1))
+/// The name of the highest score, with what `more` adds to each.
+fn highest<T: Copy>(names: &[T], scores: &[f32], more: impl Fn(T) -> f32) -> Option<T> {
+    let scores = names.iter().zip(scores);
+    scores
+        .map(|(name, score)| (*name, score + more(*name)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(name, _)| name)
 }
 
@@ -354,7 +354,7 @@ mod tests {
                 all_off.push(off);
             }
             if row["clearly"].as_f64().unwrap() > 2.0 * NEAR {
-                assert_eq!(encoded.kind().id(), row["kind"], "{row}");
+                assert_eq!(encoded.kind(|_| 0.0).id(), row["kind"], "{row}");
             }
         }
         let odd = all_off.iter().filter(|off| **off >= NEAR).count();

@@ -128,6 +128,20 @@ struct Sentence {
     passage: usize,
 }
 
+/// Gives a marker that a rule found the kind that its whole passage resembles, unless the rule's is near to that.
+fn weigh_kind(hit: &mut Hit, passage: &Encoded) {
+    let by_rule = hit.kind;
+    hit.kind = passage.kind(|kind| if kind == by_rule { OF_A_RULE } else { 0.0 });
+    if hit.kind != by_rule {
+        let alone = by_rule.label();
+        hit.against
+            .push(format!("the matched words by themselves read as: {alone}"));
+    }
+    if !hit.kind.may_be_explicit() {
+        hit.tier = Tier::Possible;
+    }
+}
+
 /// What the encoder says of a session's sentences.
 #[derive(Debug, Default)]
 pub(crate) struct Resemblance {
@@ -276,8 +290,7 @@ impl Resemblance {
     }
 
     /// Weighs a marker that a rule found: plain words that do not resemble the written examples of strain well are told as
-    /// possible, and possible ones that resemble them far less are not told. It is of the kind that the whole passage
-    /// resembles, unless that is near to the rule's.
+    /// possible, and possible ones that resemble them far less are not told. Its kind is weighed too.
     pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Option<Hit> {
         let turn = &turns[hit.at];
         let answered = self.answered(hit.at);
@@ -297,17 +310,7 @@ impl Resemblance {
             Nearness::Near => *strain >= PLAIN,
             Nearness::Guarded | Nearness::Far => *strain >= PLAIN_BESIDE,
         };
-        let by_rule = hit.kind;
-        let ruled = |kind| if kind == by_rule { OF_A_RULE } else { 0.0 };
-        hit.kind = self.passages[first.passage].kind(ruled);
-        if hit.kind != by_rule {
-            let alone = by_rule.label();
-            hit.against
-                .push(format!("the matched words by themselves read as: {alone}"));
-        }
-        if hit.tier == Tier::Explicit && !hit.kind.may_be_explicit() {
-            hit.tier = Tier::Possible;
-        }
+        weigh_kind(&mut hit, &self.passages[first.passage]);
         if hit.tier == Tier::Explicit && !scores.iter().any(plain) {
             hit.tier = Tier::Possible;
             hit.against

@@ -1,12 +1,15 @@
 //! From a window's words to a channel's: where in the session each was said, and whether it is the
 //! channel's own.
 
+use std::ops::Range;
+
 use super::engine::{WindowWord, Written};
 use super::features::Features;
 use super::sentence::ends_sentence;
 use super::separation::Ownership;
 use super::suspect::{self, Evidence};
 use super::transcribe::Heard;
+use super::twins::{copied, twins};
 use super::windows::Window;
 use super::{ChannelSpeech, Span, Word, voice};
 
@@ -92,37 +95,97 @@ impl<'a> Drafts<'a> {
 
     /// What was heard in the session, `duration` seconds long.
     #[must_use]
-    pub fn finish(self, features: &Features, duration: f64) -> Heard {
+    pub fn finish(mut self, features: &Features, duration: f64) -> Heard {
+        for draft in &mut self.channels {
+            // Stable: windows that were written down later may lie between earlier ones.
+            draft.words.sort_by(|a, b| a.0.start.total_cmp(&b.0.start));
+        }
+        let copies = self.copies(features);
         let ownership = self.ownership;
-        let channels = self
-            .channels
-            .into_iter()
-            .enumerate()
-            .map(|(index, draft)| {
-                let (words, own) = draft.finish();
-                ChannelSpeech {
-                    voices: voice::of_words(features, ownership, index, &words),
-                    wordless: voice::wordless(features, ownership, index, &words),
-                    activity: ownership.activity(index).to_vec(),
-                    words,
-                    own,
-                }
-            })
-            .collect();
+        let mut leaked = self.leaked;
+        let mut channels = Vec::with_capacity(self.channels.len());
+        for (index, draft) in self.channels.into_iter().enumerate() {
+            let (mut words, mut own) = draft.finish();
+            // A copy says what the voice was that is heard there.
+            let wordless = voice::wordless(features, ownership, index, &words);
+            let mut activity = ownership.activity(index).to_vec();
+            for copied in copies[index].iter().rev() {
+                let span = Span {
+                    start: words[copied.start].start,
+                    end: words[copied.end - 1].end,
+                };
+                activity = without(&activity, span);
+                leaked += u32::try_from(copied.len()).unwrap_or(0);
+                words.drain(copied.clone());
+                own.drain(copied.clone());
+            }
+            channels.push(ChannelSpeech {
+                voices: voice::of_words(features, ownership, index, &words),
+                wordless,
+                activity,
+                words,
+                own,
+            });
+        }
         Heard {
             channels,
-            separation: ownership.report(self.leaked),
+            separation: ownership.report(leaked),
             language: self.language.unwrap_or_else(|| "en".to_owned()),
             duration,
         }
     }
+
+    /// By channel, the places of words that are the other's, written down a second time; in order, not touching.
+    fn copies(&self, features: &Features) -> Vec<Vec<Range<usize>>> {
+        let mut copies = vec![Vec::new(); self.channels.len()];
+        let [one, two] = self.channels.as_slice() else {
+            return copies;
+        };
+        let [one, two] = [one, two].map(|draft| {
+            let words = draft.words.iter();
+            words.map(|(word, _)| word.clone()).collect::<Vec<_>>()
+        });
+        let words = [one.as_slice(), two.as_slice()];
+        for row in twins(words, |seconds| self.ownership.late(seconds)) {
+            let said = &one[row.at[0]..row.at[0] + row.length];
+            let span = Span {
+                start: said[0].start,
+                end: said[row.length - 1].end,
+            };
+            let Some(speaker) = self.ownership.speaker(features, span) else {
+                continue;
+            };
+            let copy = 1 - speaker;
+            let copied = copied(row, copy, words, self.ownership.late(span.start));
+            let of_copy: &mut Vec<Range<usize>> = &mut copies[copy];
+            let start = of_copy.last().map_or(0, |last| last.end).max(copied.start);
+            if start < copied.end {
+                of_copy.push(start..copied.end);
+            }
+        }
+        copies
+    }
+}
+
+/// Stretches of voice without what lies within a span.
+fn without(activity: &[Span], span: Span) -> Vec<Span> {
+    let parts = activity.iter().flat_map(|voice| {
+        let before = Span {
+            start: voice.start,
+            end: voice.end.min(span.start),
+        };
+        let after = Span {
+            start: voice.start.max(span.end),
+            end: voice.end,
+        };
+        [before, after]
+    });
+    parts.filter(|part| part.start < part.end).collect()
 }
 
 impl Draft {
-    /// The words in order, suspect ones marked, and by word how much of the sound was own voice.
-    fn finish(mut self) -> (Vec<Word>, Vec<f32>) {
-        // Stable: windows that were written down later may lie between earlier ones.
-        self.words.sort_by(|a, b| a.0.start.total_cmp(&b.0.start));
+    /// The words, suspect ones marked, and by word how much of the sound was own voice.
+    fn finish(self) -> (Vec<Word>, Vec<f32>) {
         let (mut words, evidence): (Vec<Word>, Vec<Evidence>) = self.words.into_iter().unzip();
         suspect::mark(&mut words, &evidence);
         (words, evidence.iter().map(|word| word.voice).collect())

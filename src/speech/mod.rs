@@ -20,6 +20,7 @@ mod suspect;
 #[cfg(test)]
 mod testing;
 mod transcribe;
+mod twins;
 mod voice;
 mod voiced;
 #[cfg_attr(feature = "whispercpp", allow(dead_code))]

@@ -6,8 +6,8 @@
 
 use super::delay::Delay;
 use super::noise::{Noise, percentile};
-use crate::audio::levels::humps::{humps, steadied};
-use crate::speech::features::{BANDS, Features};
+use crate::audio::levels::humps::humps;
+use crate::speech::features::{BANDS, Features, from_db};
 
 /// A band counts as own voice from this many dB above predicted leak and noise, where the
 /// microphones hold the speakers apart well.
@@ -82,7 +82,7 @@ pub struct Sides {
 impl Sides {
     /// Measures the leak where one person clearly talks alone.
     pub fn find(features: &Features, noise: &[Noise], delay: &Delay) -> Sides {
-        let differences = steadied(&differences(features, noise, delay), STEADY);
+        let differences = differences(features, noise, delay);
         let two = humps(&differences).filter(|humps| humps.apart_db >= TWO_HUMPS_DB);
         let valley = two.map(|humps| humps.valley_db).unwrap_or_else(|| {
             // One person talked: the one whose microphone is louder, as far as can be known.
@@ -173,11 +173,12 @@ fn margin(bleed_db: [Option<f32>; 2]) -> f32 {
     (MARGIN_SHARE * apart).clamp(LEAST_MARGIN_DB, MARGIN_DB)
 }
 
-/// How much louder the first channel is than the second where somebody clearly talks: frames of the
-/// first channel's clock with the difference in dB.
+/// How much louder the first channel is than the second where somebody clearly talks: frames of the first channel's clock
+/// with the difference in dB, of the power of both over [`STEADY`] frames on either side. What is loud counts most:
+/// between syllables the room is heard, which is as loud at both.
 fn differences(features: &Features, noise: &[Noise], delay: &Delay) -> Vec<(usize, f32)> {
     let [one, two] = [&features.channels[0], &features.channels[1]];
-    (0..one.len())
+    let clear: Vec<(usize, [f64; 2])> = (0..one.len())
         .filter_map(|frame| {
             let there = delay.across(0, frame);
             if there >= two.len() {
@@ -187,7 +188,26 @@ fn differences(features: &Features, noise: &[Noise], delay: &Delay) -> Vec<(usiz
             let clear = levels[0] - noise[0].level(frame) > 10.0
                 || levels[1] - noise[1].level(there) > 10.0;
             let voice = one.voice(frame).max(two.voice(there)) > 0.5;
-            (clear && voice).then(|| (frame, levels[0] - levels[1]))
+            (clear && voice).then(|| (frame, levels.map(|db| f64::from(from_db(db)))))
+        })
+        .collect();
+    let (mut first, mut end) = (0, 0);
+    clear
+        .iter()
+        .map(|(frame, _)| {
+            while clear.get(end).is_some_and(|(at, _)| *at <= frame + STEADY) {
+                end += 1;
+            }
+            while clear[first].0 + STEADY < *frame {
+                first += 1;
+            }
+            let power = |of: usize| {
+                clear[first..end]
+                    .iter()
+                    .map(|(_, powers)| powers[of])
+                    .sum::<f64>()
+            };
+            (*frame, (10.0 * (power(0) / power(1)).log10()) as f32)
         })
         .collect()
 }

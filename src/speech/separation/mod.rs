@@ -44,6 +44,8 @@ const ROOM_DECAY_DB: f32 = 1.2;
 const VOICE_ON: f32 = 0.25;
 /// Shortest stretch taken as own voice, in frames. A "mm" lasts about 100 ms.
 const SHORTEST: usize = 6;
+/// One of two clearly talks alone where the levels are so many dB off those at which each is heard at their own microphone.
+const CLEARLY_DB: f64 = 3.0;
 /// Pauses inside own voice up to this many frames are bridged.
 const BRIDGE: usize = 25;
 
@@ -96,9 +98,35 @@ impl Ownership {
         self.share(1 - channel, Span { start, end })
     }
 
+    /// By how many seconds the second channel is late at a moment.
+    #[must_use]
+    pub fn late(&self, seconds: f64) -> f64 {
+        f64::from(self.delay.at(frame_at(seconds))) / FRAME_RATE
+    }
+
+    /// Whose voice it is on the whole in a span of the first channel's clock: the one that is louder, against how loud each is
+    /// at their own microphone in this session. None where that is not clear, as where both talk.
+    #[must_use]
+    pub fn speaker(&self, features: &Features, span: Span) -> Option<usize> {
+        let [one, two] = features.channels.as_slice() else {
+            return None;
+        };
+        let usual = self.figures[0].own_dbfs? - self.figures[1].own_dbfs?;
+        let (mut first, mut second) = (0.0, 0.0);
+        for frame in frame_at(span.start)..frame_at(span.end).min(one.len()) {
+            let there = self.delay.across(0, frame);
+            if there < two.len() {
+                first += f64::from(from_db(one.level_db(frame)));
+                second += f64::from(from_db(two.level_db(there)));
+            }
+        }
+        let beyond = 10.0 * (first / second).log10() - usual;
+        (beyond.abs() > CLEARLY_DB).then_some(usize::from(beyond < 0.0))
+    }
+
     /// A moment on a channel's clock, on the other's.
     fn shifted(&self, channel: usize, seconds: f64) -> f64 {
-        let late = f64::from(self.delay.at(frame_at(seconds))) / FRAME_RATE;
+        let late = self.late(seconds);
         if channel == 0 {
             seconds + late
         } else {

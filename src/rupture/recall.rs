@@ -32,13 +32,13 @@ const GLANCE: f32 = -1.0;
 /// From this score on, of a sentence, its passage and its answer together and for its length, a sentence that speaks to
 /// the therapist or of the therapy is a finding. Chosen on the tune, held, fresh, late and subtle splits and on
 /// ordinary counselling (`docs/rupture-model.md`), as are the two above and those that follow down to [`SURER`].
-const NEAR: f32 = 0.5;
+const NEAR: f32 = 0.0;
 
 /// From this score on one is that speaks of something else too, or in another's words,
-const GUARDED: f32 = 1.2;
+const GUARDED: f32 = 0.7;
 
 /// and from this one on one that names neither.
-const FAR: f32 = 4.9;
+const FAR: f32 = 4.4;
 
 /// What a word of a sentence takes off its score: long, halting talk resembles everything a little.
 const A_WORD: f32 = 0.15;
@@ -50,7 +50,7 @@ const MOST_WORDS: usize = 30;
 const PLAIN: f32 = -1.5;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.
-const PLAIN_BESIDE: f32 = 4.0;
+const PLAIN_BESIDE: f32 = 6.0;
 
 /// and a possible one of which they have less than this is not told at all.
 const LEAST: f32 = -7.5;

@@ -266,3 +266,90 @@ fn carry_over(words: &[WindowWord], window: &Window, spans: &mut [Span], pieces:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::features::ChannelFeatures;
+    use crate::speech::separation::own_voices;
+
+    /// Two people in turns of four seconds, the second moving nearer to the first's microphone in the end.
+    fn moved() -> Features {
+        let level = |channel: usize, frame: usize| {
+            let who = frame / 400 % 2;
+            // In no rhythm: a rhythm is alike to itself later on.
+            let talks = (frame / 8).pow(2) % 11 < 8 && frame / 8 % 13 < 11;
+            let leak = if frame < 4_400 { -20.0 } else { -5.0 };
+            let db = if who == channel { -25.0 } else { -25.0 + leak };
+            (if talks { db } else { -70.0 }, talks)
+        };
+        let channel = |channel| {
+            let levels: Vec<(f32, bool)> = (0..4_800).map(|at| level(channel, at)).collect();
+            ChannelFeatures::of_levels(&levels)
+        };
+        Features {
+            channels: vec![channel(0), channel(1)],
+            samples: 4_800 * 160,
+        }
+    }
+
+    fn heard(text: &str, from: f64) -> Draft {
+        let words = text.split(' ').enumerate().map(|(at, text)| {
+            let start = from + 0.4 * at as f64;
+            let word = Word {
+                text: text.to_owned(),
+                start,
+                end: start + 0.3,
+                probability: 0.9,
+                suspect: false,
+            };
+            let evidence = Evidence {
+                voice: 1.0,
+                certain: Some(1.0),
+                no_speech: 0.0,
+            };
+            (word, evidence)
+        });
+        Draft {
+            words: words.collect(),
+        }
+    }
+
+    fn written(one: Draft, two: Draft) -> Heard {
+        let features = moved();
+        let ownership = own_voices(&features);
+        let mut drafts = Drafts::new(&ownership, 2);
+        drafts.channels = vec![one, two];
+        drafts.finish(&features, 48.0)
+    }
+
+    #[test]
+    fn a_sentence_on_both_channels_is_kept_where_it_was_said_and_nobody_talks_on_the_other() {
+        let text = "I could do so much at home";
+        let heard = written(heard(text, 44.2), heard(text, 44.2));
+        assert_eq!(heard.channels[1].words.len(), 7);
+        assert!(heard.channels[0].words.is_empty());
+        assert_eq!(heard.separation.leaked_words, 7);
+        let talks = |span: &Span| span.start < 46.0 && span.end > 44.5;
+        assert!(!heard.channels[0].activity.iter().any(talks));
+        assert!(heard.channels[0].wordless.is_empty());
+    }
+
+    #[test]
+    fn what_both_say_at_once_in_other_words_is_kept_on_both() {
+        let heard = written(
+            heard("no that is not what I meant", 44.2),
+            heard("I could do so much at home", 44.2),
+        );
+        let kept = heard.channels.iter().map(|channel| channel.words.len());
+        assert_eq!(kept.collect::<Vec<_>>(), [7, 7]);
+    }
+
+    #[test]
+    fn activity_loses_what_was_copied() {
+        let span = |start, end| Span { start, end };
+        let activity = [span(0.0, 2.0), span(3.0, 6.0), span(7.0, 8.0)];
+        let rest = without(&activity, span(1.0, 4.0));
+        assert_eq!(rest, [span(0.0, 1.0), span(4.0, 6.0), span(7.0, 8.0)]);
+    }
+}

@@ -287,3 +287,26 @@ fn one_channel_has_nobody_elses_talk_in_it() {
     assert_eq!(ownership.others_share(0, span), 0.0);
     assert!(!ownership.activity(0).is_empty());
 }
+
+#[test]
+fn whose_voice_it_is_is_known_by_both_levels_also_where_they_came_nearer_and_of_unequal_gain() {
+    let said = talk(12_000, 5);
+    for gain_db in [-8.0, 0.0, 8.0] {
+        let room = Room {
+            bleed_db: |frame| if frame < 9_000 { -20.0 } else { -7.0 },
+            gain_db,
+            ..ROOM
+        };
+        let features = heard(&said, room);
+        let ownership = own_voices(&features);
+        let mut start = 0;
+        for turn in said.chunk_by(|one, next| one.0 == next.0) {
+            let span = Span {
+                start: start as f64 / FRAME_RATE,
+                end: (start + turn.len()) as f64 / FRAME_RATE,
+            };
+            assert_eq!(ownership.speaker(&features, span), Some(turn[0].0));
+            start += turn.len();
+        }
+    }
+}

@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn the_answer_speaks_for_strain_and_is_told_as_evidence() {
         let told = |answer: &str| {
-            let text = format!("T: How are you today?\nC: No, that's not it.\nT: {answer}");
+            let text = format!("T: How are you today?\nC: I did it the way you said.\nT: {answer}");
             let marker = of(&text).into_iter().next().map(|episode| episode.marker);
             marker.map(|marker| marker.evidence)
         };

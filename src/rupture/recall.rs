@@ -47,7 +47,7 @@ const A_WORD: f32 = 0.15;
 const MOST_WORDS: usize = 30;
 
 /// A plain marker of the rules of which sentence, passage and answer have less together is not told as plain,
-const PLAIN: f32 = -1.5;
+const PLAIN: f32 = -3.0;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.
 const PLAIN_BESIDE: f32 = 6.0;
@@ -302,22 +302,22 @@ impl Resemblance {
         let Some(first) = heard.first() else {
             return Some(hit);
         };
-        let scores: Vec<(f32, Nearness)> = heard
-            .iter()
-            .map(|heard| (self.strain(heard, answered), heard.near))
-            .collect();
-        let plain = |(strain, near): &(f32, Nearness)| match near {
-            Nearness::Near => *strain >= PLAIN,
-            Nearness::Guarded | Nearness::Far => *strain >= PLAIN_BESIDE,
+        // A bland answer makes plain words no less plain.
+        let plain = |heard: &&Sentence| {
+            let needed = match heard.near {
+                Nearness::Near => PLAIN,
+                Nearness::Guarded | Nearness::Far => PLAIN_BESIDE,
+            };
+            self.strain(heard, answered.max(0.0)) >= needed
         };
         weigh_kind(&mut hit, &self.passages[first.passage]);
-        if hit.tier == Tier::Explicit && !scores.iter().any(plain) {
+        if hit.tier == Tier::Explicit && !heard.iter().any(plain) {
             hit.tier = Tier::Possible;
             hit.against
                 .push("as a whole it resembles written examples of strain only a little".into());
         }
-        let told = hit.tier == Tier::Explicit || scores.iter().any(|(strain, _)| *strain >= LEAST);
-        told.then_some(hit)
+        let enough = |heard: &&Sentence| self.strain(heard, answered) >= LEAST;
+        (hit.tier == Tier::Explicit || heard.iter().any(enough)).then_some(hit)
     }
 
     /// What a turn of the therapist mainly does: of the rules, unless it resembles something else far more.

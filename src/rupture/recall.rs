@@ -73,8 +73,8 @@ const NO_STEP: f32 = -2.0;
 
 /// How much it speaks for what a turn of the therapist does that the rules say so, and that it reflects (of
 /// which our written turns have fewer), beside the encoder's scores. The two numbers were chosen on AnnoMI.
-const RULED: f32 = 2.0;
-const REFLECTS: f32 = 1.6;
+const RULED: f32 = 2.5;
+const REFLECTS: f32 = 2.0;
 
 /// A part of a turn of the client that is read at once, with what the therapist said before it: whole
 /// sentences, each surely heard. Without a word that may be a "not" one may mean the opposite.

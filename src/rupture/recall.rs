@@ -30,7 +30,7 @@ const ANSWERED_WITHIN: usize = 2;
 const GLANCE: f32 = -1.0;
 
 /// From this score on, of a sentence, its passage and its answer together and for its length, a sentence that speaks to
-/// the therapist or of the therapy is a finding. Chosen on the tune, held, fresh, late and subtle splits and on
+/// the therapist or of the therapy is a finding. Chosen on the tune, held, fresh, late, subtle and plain splits and on
 /// ordinary counselling (`docs/rupture-model.md`), as are the two above and those that follow down to [`SURER`].
 const NEAR: f32 = 0.0;
 
@@ -46,7 +46,7 @@ const A_WORD: f32 = 0.15;
 /// More words take no more off.
 const MOST_WORDS: usize = 30;
 
-/// A plain marker of the rules of which sentence, passage and answer have less together is not told as plain,
+/// A plain marker of the rules of which sentence, passage and answer have less together, a bland answer counting nothing, is not told as plain,
 const PLAIN: f32 = -3.0;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.

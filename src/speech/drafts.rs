@@ -7,6 +7,7 @@ use super::engine::{WindowWord, Written};
 use super::features::Features;
 use super::sentence::ends_sentence;
 use super::separation::Ownership;
+use super::spans::without;
 use super::suspect::{self, Evidence};
 use super::transcribe::Heard;
 use super::twins::{copied, twins};
@@ -95,34 +96,34 @@ impl<'a> Drafts<'a> {
 
     /// What was heard in the session, `duration` seconds long.
     #[must_use]
-    pub fn finish(mut self, features: &Features, duration: f64) -> Heard {
-        for draft in &mut self.channels {
-            // Stable: windows that were written down later may lie between earlier ones.
-            draft.words.sort_by(|a, b| a.0.start.total_cmp(&b.0.start));
-        }
-        let copies = self.copies(features);
+    pub fn finish(self, features: &Features, duration: f64) -> Heard {
         let ownership = self.ownership;
+        let written: Vec<_> = self.channels.into_iter().map(Draft::finish).collect();
+        let copies = match written.as_slice() {
+            [(one, _), (two, _)] => copies([one, two], ownership, features),
+            _ => [Vec::new(), Vec::new()],
+        };
         let mut leaked = self.leaked;
-        let mut channels = Vec::with_capacity(self.channels.len());
-        for (index, draft) in self.channels.into_iter().enumerate() {
-            let (mut words, mut own) = draft.finish();
+        let mut channels = Vec::with_capacity(written.len());
+        for ((index, (mut words, mut own)), copies) in written.into_iter().enumerate().zip(copies) {
             // A copy says what the voice was that is heard there.
             let wordless = voice::wordless(features, ownership, index, &words);
-            let mut activity = ownership.activity(index).to_vec();
-            for copied in copies[index].iter().rev() {
-                let span = Span {
+            let said: Vec<Span> = copies
+                .iter()
+                .map(|copied| Span {
                     start: words[copied.start].start,
                     end: words[copied.end - 1].end,
-                };
-                activity = without(&activity, span);
+                })
+                .collect();
+            for copied in copies.into_iter().rev() {
                 leaked += u32::try_from(copied.len()).unwrap_or(0);
                 words.drain(copied.clone());
-                own.drain(copied.clone());
+                own.drain(copied);
             }
             channels.push(ChannelSpeech {
                 voices: voice::of_words(features, ownership, index, &words),
                 wordless,
-                activity,
+                activity: without(ownership.activity(index), &said),
                 words,
                 own,
             });
@@ -134,58 +135,40 @@ impl<'a> Drafts<'a> {
             duration,
         }
     }
-
-    /// By channel, the places of words that are the other's, written down a second time; in order, not touching.
-    fn copies(&self, features: &Features) -> Vec<Vec<Range<usize>>> {
-        let mut copies = vec![Vec::new(); self.channels.len()];
-        let [one, two] = self.channels.as_slice() else {
-            return copies;
-        };
-        let [one, two] = [one, two].map(|draft| {
-            let words = draft.words.iter();
-            words.map(|(word, _)| word.clone()).collect::<Vec<_>>()
-        });
-        let words = [one.as_slice(), two.as_slice()];
-        for row in twins(words, |seconds| self.ownership.late(seconds)) {
-            let said = &one[row.at[0]..row.at[0] + row.length];
-            let span = Span {
-                start: said[0].start,
-                end: said[row.length - 1].end,
-            };
-            let Some(speaker) = self.ownership.speaker(features, span) else {
-                continue;
-            };
-            let copy = 1 - speaker;
-            let copied = copied(row, copy, words, self.ownership.late(span.start));
-            let of_copy: &mut Vec<Range<usize>> = &mut copies[copy];
-            let start = of_copy.last().map_or(0, |last| last.end).max(copied.start);
-            if start < copied.end {
-                of_copy.push(start..copied.end);
-            }
-        }
-        copies
-    }
 }
 
-/// Stretches of voice without what lies within a span.
-fn without(activity: &[Span], span: Span) -> Vec<Span> {
-    let parts = activity.iter().flat_map(|voice| {
-        let before = Span {
-            start: voice.start,
-            end: voice.end.min(span.start),
+/// By channel, the places of words that are the other's, written down a second time; in order, not touching.
+fn copies(
+    words: [&[Word]; 2],
+    ownership: &Ownership,
+    features: &Features,
+) -> [Vec<Range<usize>>; 2] {
+    let mut copies = [Vec::new(), Vec::new()];
+    for row in twins(words, |seconds| ownership.late(seconds)) {
+        let said = &words[0][row.at[0]..row.at[0] + row.length];
+        let span = Span {
+            start: said[0].start,
+            end: said[row.length - 1].end,
         };
-        let after = Span {
-            start: voice.start.max(span.end),
-            end: voice.end,
+        let Some(speaker) = ownership.speaker(features, span) else {
+            continue;
         };
-        [before, after]
-    });
-    parts.filter(|part| part.start < part.end).collect()
+        let copy = 1 - speaker;
+        let copied = copied(row, copy, words, ownership.late(span.start));
+        let of_copy: &mut Vec<Range<usize>> = &mut copies[copy];
+        let start = of_copy.last().map_or(0, |last| last.end).max(copied.start);
+        if start < copied.end {
+            of_copy.push(start..copied.end);
+        }
+    }
+    copies
 }
 
 impl Draft {
-    /// The words, suspect ones marked, and by word how much of the sound was own voice.
-    fn finish(self) -> (Vec<Word>, Vec<f32>) {
+    /// The words in order, suspect ones marked, and by word how much of the sound was own voice.
+    fn finish(mut self) -> (Vec<Word>, Vec<f32>) {
+        // Stable: windows that were written down later may lie between earlier ones.
+        self.words.sort_by(|a, b| a.0.start.total_cmp(&b.0.start));
         let (mut words, evidence): (Vec<Word>, Vec<Evidence>) = self.words.into_iter().unzip();
         suspect::mark(&mut words, &evidence);
         (words, evidence.iter().map(|word| word.voice).collect())
@@ -349,7 +332,7 @@ mod tests {
     fn activity_loses_what_was_copied() {
         let span = |start, end| Span { start, end };
         let activity = [span(0.0, 2.0), span(3.0, 6.0), span(7.0, 8.0)];
-        let rest = without(&activity, span(1.0, 4.0));
+        let rest = without(&activity, &[span(1.0, 4.0)]);
         assert_eq!(rest, [span(0.0, 1.0), span(4.0, 6.0), span(7.0, 8.0)]);
     }
 }

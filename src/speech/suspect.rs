@@ -153,7 +153,8 @@ fn too_fast(words: &[Word]) -> bool {
     (last.end - first.start) / (words.len() as f64) < FASTEST_WORD
 }
 
-fn plain(text: &str) -> String {
+/// The letters and digits of a word, in lower case.
+pub fn plain(text: &str) -> String {
     text.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)

@@ -5,6 +5,7 @@
 //! each within a third of a second.
 
 use super::Word;
+use super::suspect::plain;
 
 /// Fewer words in a row may be two people agreeing.
 const LEAST: usize = 4;
@@ -26,7 +27,10 @@ pub struct Twins {
 
 /// The rows of the same words that are in both channels at the same time, `late` seconds later in the second's.
 pub fn twins(words: [&[Word]; 2], late: impl Fn(f64) -> f64) -> Vec<Twins> {
-    let plain = words.map(|words| words.iter().map(plain).collect::<Vec<_>>());
+    let plain = words.map(|words| {
+        let plain = words.iter().map(|word| plain(&word.text));
+        plain.collect::<Vec<_>>()
+    });
     let starts: Vec<f64> = words[0]
         .iter()
         .map(|word| word.start + late(word.start))
@@ -91,11 +95,6 @@ pub fn copied(twins: Twins, copy: usize, words: [&[Word]; 2], late: f64) -> std:
         .take_while(|at| own[*at].start - own[at - 1].end < BREATH && said_there(&own[*at]))
         .last();
     start.unwrap_or(row.start)..end.map_or(row.end, |at| at + 1)
-}
-
-fn plain(word: &Word) -> String {
-    let letters = word.text.chars().filter(|c| c.is_alphanumeric());
-    letters.flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::engine::{WindowWord, Written};
 use super::features::Features;
 use super::sentence::ends_sentence;
 use super::separation::Ownership;
-use super::spans::without;
+use super::spans::{seconds_within, without};
 use super::suspect::{self, Evidence};
 use super::transcribe::Heard;
 use super::twins::{copied, twins};
@@ -177,15 +177,17 @@ impl Draft {
 
 /// Session times of a window's words.
 ///
-/// A word lies in the piece that its end lies in, begins where own voice begins there, and not
-/// before the word before it ended. A window that is transcribed has at least one piece.
+/// A word lies in the piece that its end lies in, or in an earlier one that holds more of the voice that
+/// was heard while it was said: the alignment may give a pause to the word before it or to the one behind
+/// it. It begins where own voice begins there, and not before the word before it ended. A window that is
+/// transcribed has at least one piece.
 fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::with_capacity(words.len());
     let mut pieces: Vec<usize> = Vec::with_capacity(words.len());
     for word in words {
         // A hair before the end: an end on a seam belongs to what was said before it.
         let inside = word.end - ((word.end - word.start) / 2.0).min(0.05);
-        let index = window.piece_at(inside);
+        let index = most_voice(word, window, activity, window.piece_at(inside));
         let piece = window.pieces[index];
         let shift = piece.span.start - piece.at;
         let end = (word.end + shift).clamp(piece.span.start, piece.span.end);
@@ -201,6 +203,24 @@ fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> 
     carry_over(words, window, &mut spans, &mut pieces);
     last_ends(&mut spans, activity);
     spans
+}
+
+/// The piece, of those up to `last` that a word reaches into, in which there is most of the channel's own
+/// voice while it is said; the last of those that have as much.
+fn most_voice(word: &WindowWord, window: &Window, activity: &[Span], last: usize) -> usize {
+    let voice = |index: usize| {
+        let piece = window.pieces[index];
+        let shift = piece.span.start - piece.at;
+        let said = Span {
+            start: (word.start + shift).max(piece.span.start),
+            end: (word.end + shift).min(piece.span.end),
+        };
+        seconds_within(activity, said)
+    };
+    let first = window.piece_at(word.start).min(last);
+    (first..=last)
+        .max_by(|a, b| voice(*a).total_cmp(&voice(*b)))
+        .unwrap_or(last)
 }
 
 /// Ends the last word of each stretch of own voice where the voice ends: the alignment is vague
@@ -255,6 +275,7 @@ mod tests {
     use super::*;
     use crate::speech::features::ChannelFeatures;
     use crate::speech::separation::own_voices;
+    use crate::speech::windows::Piece;
 
     /// Two people in turns of four seconds, the second moving nearer to the first's microphone in the end.
     fn moved() -> Features {
@@ -326,6 +347,44 @@ mod tests {
         );
         let kept = heard.channels.iter().map(|channel| channel.words.len());
         assert_eq!(kept.collect::<Vec<_>>(), [7, 7]);
+    }
+
+    #[test]
+    fn a_word_that_reaches_over_a_pause_stands_where_the_voice_was() {
+        let span = |start, end| Span { start, end };
+        // "…a table for me?" and, two seconds later, "There are two".
+        let piece = |at, span| Piece {
+            at,
+            span,
+            gain: 1.0,
+        };
+        let window = Window {
+            pieces: vec![piece(0.0, span(10.0, 12.0)), piece(2.6, span(14.0, 16.0))],
+            length: 4.6,
+        };
+        let activity = [span(10.2, 11.7), span(14.2, 15.7)];
+        let word = |text: &str, start, end| WindowWord {
+            text: text.to_owned(),
+            start,
+            end,
+            probability: 0.9,
+            no_speech: 0.0,
+            voice: None,
+        };
+        let placed = |words: &[WindowWord]| place(words, &window, &activity);
+        let last = [
+            word("for", 1.1, 1.3),
+            word("me?", 1.3, 2.7),
+            word("There", 2.8, 3.1),
+        ];
+        assert_eq!(placed(&last)[1], span(11.3, 11.7));
+        // The pause was given to the first word behind it.
+        let first = [
+            word("me.", 1.3, 1.65),
+            word("There", 1.65, 3.1),
+            word("are", 3.1, 3.2),
+        ];
+        assert_eq!(placed(&first)[1], span(14.2, 14.5));
     }
 
     #[test]

@@ -23,6 +23,16 @@ pub(crate) fn inside(spans: &[Span], seconds: f64) -> bool {
     spans.get(at).is_some_and(|span| span.start <= seconds)
 }
 
+/// How many seconds of a stretch lie in the spans, of a list made by [`union`].
+pub(crate) fn seconds_within(spans: &[Span], stretch: Span) -> f64 {
+    let first = spans.partition_point(|span| span.end <= stretch.start);
+    spans[first..]
+        .iter()
+        .take_while(|span| span.start < stretch.end)
+        .map(|span| span.end.min(stretch.end) - span.start.max(stretch.start))
+        .sum()
+}
+
 /// The parts of the spans (in order) that lie outside what is held (in order).
 pub(crate) fn without(spans: &[Span], held: &[Span]) -> Vec<Span> {
     let mut left = Vec::new();
@@ -89,6 +99,15 @@ mod tests {
 
     fn span(start: f64, end: f64) -> Span {
         Span { start, end }
+    }
+
+    #[test]
+    fn seconds_are_counted_where_spans_and_stretch_meet() {
+        let spans = [span(0.0, 2.0), span(3.0, 4.0), span(6.0, 9.0)];
+        assert_eq!(seconds_within(&spans, span(1.0, 7.0)), 3.0);
+        assert_eq!(seconds_within(&spans, span(4.0, 6.0)), 0.0);
+        assert_eq!(seconds_within(&spans, span(6.5, 7.0)), 0.5);
+        assert_eq!(seconds_within(&[], span(1.0, 7.0)), 0.0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod alignment;
 mod attempt;
 mod attention;
 mod choice;
+mod copied;
 mod decoder;
 mod encoder;
 mod picture;
@@ -362,6 +363,7 @@ impl Writer<'_> {
                     &self.model.tokens,
                     (part.from, part.length),
                     voiced.get(part.window),
+                    prompt(place),
                 );
                 let doubtful = attempt.doubtful();
                 let again = match full && prompts[place].differs() {

@@ -4,6 +4,7 @@
 use super::alignment;
 use super::attempt::Attempt;
 use super::choice::Chosen;
+use super::copied::copied;
 use super::tokens::Tokens;
 use crate::speech::engine::Piece;
 use crate::speech::suspect::FASTEST_LETTER;
@@ -25,15 +26,19 @@ pub struct Reading {
     unsaid: f64,
     /// Letters written.
     letters: usize,
+    /// Whether it says again, in no time, what was said before.
+    copied: bool,
 }
 
 impl Reading {
-    /// Takes an attempt at `length` positions of sound that begin at `from` in their window.
+    /// Takes an attempt at `length` positions of sound that begin at `from` in their window. `before` are the
+    /// tokens that it was given first.
     pub fn of(
         attempt: &Attempt,
         tokens: &Tokens,
         (from, length): (usize, usize),
         voiced: Option<&Voiced>,
+        before: &[u32],
     ) -> Reading {
         let (kept, read) = match attempt.nobody_spoke() {
             true => (0, length),
@@ -60,17 +65,20 @@ impl Reading {
         let end = shift + alignment::seconds(read);
         let unsaid = voiced.map_or(0.0, |voiced| unsaid(&pieces, (shift, end), voiced));
         let letters = letters(&pieces);
+        let before = before.iter().filter_map(|token| tokens.piece(*token));
+        let copied = copied(before, &pieces, end);
         Reading {
             pieces,
             read,
             unsaid,
             letters,
+            copied,
         }
     }
 
     /// Whether more was said than is written, or more is written than can have been said.
     pub fn wrong(&self) -> bool {
-        self.unsaid > MOST_OF_A_WORD || self.crowded()
+        self.unsaid > MOST_OF_A_WORD || self.crowded() || self.copied
     }
 
     /// Whether more is written than there was time for. Now and then the model writes down a whole window
@@ -186,6 +194,7 @@ mod tests {
             &tokens,
             place,
             Some(voiced),
+            &[],
         )
     }
 
@@ -224,7 +233,7 @@ mod tests {
         let said = |end: u32| [&[8][..], &[TWO_LETTERS; 31], &[end, end]].concat();
         let crowded = reading(&said(58), (0, 400), &nothing);
         assert!(crowded.wrong() && crowded.read == 50 && crowded.letters == 62);
-        assert!(!reading(&said(108), (0, 400), &nothing).wrong());
+        assert!(!reading(&said(108), (0, 400), &nothing).crowded());
         // Of a few letters the moments may be a little off.
         let few = [&[8][..], &[TWO_LETTERS; 10], &[28, 28]].concat();
         assert!(!reading(&few, (0, 400), &nothing).wrong());
@@ -235,9 +244,9 @@ mod tests {
         let voice = Voiced::of(&[0.9; 8 * A_SECOND]);
         let tokens = tokens(51_864);
         let nobody = attempt(&tokens, &[8, TEXT], 0.9);
-        let reading = Reading::of(&nobody, &tokens, (0, 400), Some(&voice));
+        let reading = Reading::of(&nobody, &tokens, (0, 400), Some(&voice), &[]);
         assert!(reading.pieces.is_empty() && reading.wrong());
-        let unknown = Reading::of(&nobody, &tokens, (0, 400), None);
+        let unknown = Reading::of(&nobody, &tokens, (0, 400), None, &[]);
         assert!(!unknown.wrong());
     }
 

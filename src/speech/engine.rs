@@ -58,9 +58,9 @@ pub struct WindowWord {
     pub probability: f32,
     /// The model's own doubt that the stretch around the word holds speech, 0 to 1.
     pub no_speech: f32,
-    /// Share of the sound around the word that the voice detector takes for a voice, 0 to 1; none
-    /// without a detector.
-    pub voice: Option<f32>,
+    /// Seconds of the sound around the word that the voice detector takes for a voice; none without a
+    /// detector.
+    pub voice: Option<f64>,
 }
 
 /// A window on its way into words.
@@ -181,7 +181,7 @@ impl Worker<'_> {
                 let mut words = words(&pieces, seconds);
                 if let Some(voiced) = voiced.get(at) {
                     for word in &mut words {
-                        word.voice = Some(voiced.share(word.start - AROUND, word.end + AROUND));
+                        word.voice = Some(voiced.seconds(word.start - AROUND, word.end + AROUND));
                     }
                 }
                 out.push(Written { words, language });

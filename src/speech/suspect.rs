@@ -10,12 +10,13 @@ use super::sentence::ends_sentence;
 
 /// Share of a word's frames with own voice under which there is no sound to carry the word.
 const NO_VOICE: f32 = 0.10;
-/// Share of the sound around a word that is a voice to the detector, under which the sound is something
-/// else. Measured (docs/benchmarks.md): speech 80 % or more, also 25 dB below the rest; room noises,
-/// sobs, laughter and music under 1 %.
-const NO_VOICE_AROUND: f32 = 0.15;
-/// Under this share of voice a word less probable than [`DOUBTED`] is suspect,
-const LITTLE_VOICE_AROUND: f32 = 0.5;
+/// Seconds around a word that are a voice to the detector, under which the sound is something else: three of
+/// its steps of 32 ms. Measured (docs/benchmarks.md): of speech 80 % is, also 25 dB below the rest; of room
+/// noises, sobs, laughter and music under 1 %. A share would not do: of a "no" between two pauses there
+/// is little, and it begins before the detector is sure.
+const NO_VOICE_AROUND: f64 = 0.09;
+/// Under so many seconds of voice a word less probable than [`DOUBTED`] is suspect,
+const LITTLE_VOICE_AROUND: f64 = 0.6;
 /// and so it is with the model's own doubt above this: the threshold that Whisper's reference decoder uses
 /// for "no speech".
 const NO_SPEECH: f32 = 0.6;
@@ -41,9 +42,9 @@ const FASTEST_WORD: f64 = 0.11;
 pub struct Evidence {
     /// Share of the word's time in which the channel held its own speaker's voice, 0 to 1.
     pub voice: f32,
-    /// Share of the sound around the word that the voice detector takes for a voice, 0 to 1, where
-    /// there is a detector. Noise that is louder at one microphone passes for own sound.
-    pub certain: Option<f32>,
+    /// Seconds of the sound around the word that the voice detector takes for a voice, where there is a
+    /// detector. Noise that is louder at one microphone passes for own sound.
+    pub certain: Option<f64>,
     /// The model's doubt that there was speech around it, 0 to 1.
     pub no_speech: f32,
 }
@@ -54,11 +55,11 @@ pub fn mark(words: &mut [Word], evidence: &[Evidence]) {
         let unvoiced = evidence.voice < NO_VOICE
             || evidence
                 .certain
-                .is_some_and(|share| share < NO_VOICE_AROUND);
+                .is_some_and(|seconds| seconds < NO_VOICE_AROUND);
         let questioned = evidence.no_speech > NO_SPEECH
             || evidence
                 .certain
-                .is_some_and(|share| share < LITTLE_VOICE_AROUND);
+                .is_some_and(|seconds| seconds < LITTLE_VOICE_AROUND);
         word.suspect = unvoiced || questioned && word.probability < DOUBTED;
     }
     mark_sentences(words);
@@ -249,9 +250,9 @@ mod tests {
     #[test]
     fn a_word_on_sound_that_is_certainly_no_voice_is_suspect() {
         let mut words = said("thank you", 0.3);
-        let on = |share| Evidence {
+        let on = |seconds| Evidence {
             voice: 0.9,
-            certain: Some(share),
+            certain: Some(seconds),
             no_speech: 0.1,
         };
         mark(&mut words, &[on(0.05), on(0.4)]);
@@ -260,9 +261,9 @@ mod tests {
 
     #[test]
     fn a_sentence_of_which_most_is_suspect_is_suspect_as_a_whole() {
-        let on = |share| Evidence {
+        let on = |seconds| Evidence {
             voice: 0.9,
-            certain: Some(share),
+            certain: Some(seconds),
             no_speech: 0.1,
         };
         let mut words = said("I don't know. Yes I do.", 0.3);

@@ -11,6 +11,8 @@ mod single;
 
 pub use single::Precise;
 
+use std::rc::Rc;
+
 use rten_gemm::{GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::NdTensorView;
@@ -93,9 +95,15 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What multiplies in eight bits on this processor.
-pub(crate) fn eight() -> GemmExecutor<u8, i8, i32> {
-    GemmExecutor::new()
+thread_local! {
+    // To make one the processor is asked what it can do, which costs a virtual machine more than many a
+    // product; and one may not be handed to another thread.
+    static EIGHT: Rc<GemmExecutor<u8, i8, i32>> = Rc::default();
+}
+
+/// What multiplies in eight bits on this processor, made once a thread.
+pub(crate) fn eight() -> Rc<GemmExecutor<u8, i8, i32>> {
+    EIGHT.with(Rc::clone)
 }
 
 /// Multiplies rows of so many bytes with a matrix.

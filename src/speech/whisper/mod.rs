@@ -27,7 +27,7 @@ use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
 use picture::{HOP, Painter};
 use reading::Reading;
-use search::Search;
+use search::{Breadth, Search};
 use tokens::Tokens;
 use weights::Weights;
 
@@ -70,6 +70,7 @@ pub struct Whisper {
     heads: &'static [(usize, usize)],
     mels: usize,
     longest: usize,
+    breadth: Breadth,
 }
 
 /// What stands before what is written of a window.
@@ -122,6 +123,7 @@ impl Whisper {
             },
             mels: shape.mels as usize,
             longest: shape.text_ctx as usize,
+            breadth: Breadth::of(shape.decoder_layers as usize),
         })
     }
 
@@ -352,7 +354,11 @@ impl Writer<'_> {
                 now.iter()
                     .map(|(place, _)| prompt(*place).clone())
                     .collect(),
-                Search { beam, temperature },
+                Search {
+                    beam,
+                    breadth: self.model.breadth,
+                    temperature,
+                },
                 &mut self.arithmetic,
                 stopped,
             )?;

@@ -12,10 +12,8 @@ use super::decoder::Memory;
 use crate::Result;
 use crate::arithmetic::Arithmetic;
 
-/// A hypothesis this much less likely than the best is dropped: a natural logarithm.
-const FAR_BEHIND: f32 = 1.0;
-/// Two hypotheses whose last so many tokens are the same go on the same.
-const THE_SAME: usize = 3;
+/// In models of up to so many layers, the tiny ones, fewer hypotheses are worth it.
+const FEW_LAYERS: usize = 4;
 /// A moment this close to the end of the sound is its end, in steps of 20 ms.
 const AT_THE_END: usize = 5;
 
@@ -24,8 +22,36 @@ const AT_THE_END: usize = 5;
 pub struct Search {
     /// Hypotheses that are followed in a window at once, at most.
     pub beam: usize,
+    /// Which of them.
+    pub breadth: Breadth,
     /// Above 0 dice are cast, and one hypothesis is followed.
     pub temperature: f32,
+}
+
+/// Which hypotheses are worth following.
+#[derive(Debug, Clone, Copy)]
+pub struct Breadth {
+    /// One this much less likely than the best is dropped: a natural logarithm.
+    behind: f32,
+    /// Two whose last so many tokens are the same go on the same.
+    same: usize,
+}
+
+impl Breadth {
+    /// For a model whose decoder has so many layers. The wider one leaves a fortieth fewer words wrong for a sixth
+    /// more processor time (docs/benchmarks.md); a tiny model is chosen where time matters.
+    pub fn of(layers: usize) -> Breadth {
+        match layers <= FEW_LAYERS {
+            true => Breadth {
+                behind: 1.0,
+                same: 3,
+            },
+            false => Breadth {
+                behind: 2.0,
+                same: 4,
+            },
+        }
+    }
 }
 
 /// A way to go on.
@@ -101,7 +127,7 @@ pub fn write<'m>(
                     });
                 } else {
                     let likely = hypothesis.likely;
-                    outlook.ways(FAR_BEHIND, |chosen, way| {
+                    outlook.ways(search.breadth.behind, |chosen, way| {
                         candidates.push(Candidate {
                             of,
                             chosen,
@@ -110,7 +136,7 @@ pub fn write<'m>(
                     });
                 }
             }
-            window.follow(candidates, search.beam, |chosen, written| {
+            window.follow(candidates, search, |chosen, written| {
                 let moment = model.tokens.moment(chosen.token);
                 let closes =
                     moment.is_some_and(|moment| written > 0 && moment + AT_THE_END >= *length);
@@ -151,7 +177,7 @@ impl Window {
     fn follow(
         &mut self,
         candidates: Vec<Candidate>,
-        beam: usize,
+        search: Search,
         ends: impl Fn(Chosen, usize) -> bool,
     ) {
         let written: Vec<&[Chosen]> = self
@@ -159,7 +185,7 @@ impl Window {
             .iter()
             .map(|hypothesis| &hypothesis.attempt.written[..])
             .collect();
-        let worth = worth_following(candidates, &written, beam, &ends);
+        let worth = worth_following(candidates, &written, search, &ends);
         let mut parents: Vec<Option<Hypothesis>> = self.active.drain(..).map(Some).collect();
         for (at, candidate) in worth.iter().enumerate() {
             // The last that goes on from a hypothesis takes it over, those before a copy.
@@ -195,23 +221,24 @@ impl Window {
 fn worth_following(
     mut candidates: Vec<Candidate>,
     written: &[&[Chosen]],
-    beam: usize,
+    search: Search,
     ends: impl Fn(Chosen, usize) -> bool,
 ) -> Vec<Candidate> {
+    let Breadth { behind, same } = search.breadth;
     candidates.sort_by(|a, b| b.likely.total_cmp(&a.likely));
     let last = |candidate: &Candidate| {
         let written = written[candidate.of].iter();
         let tokens = written
             .chain([&candidate.chosen])
             .map(|chosen| chosen.token);
-        tokens.rev().take(THE_SAME).collect::<Vec<u32>>()
+        tokens.rev().take(same).collect::<Vec<u32>>()
     };
     let mut kept: Vec<Candidate> = Vec::new();
     for candidate in candidates {
         let far = kept
             .first()
-            .is_some_and(|best| candidate.likely < best.likely - FAR_BEHIND);
-        if kept.len() == beam || far {
+            .is_some_and(|best| candidate.likely < best.likely - behind);
+        if kept.len() == search.beam || far {
             break;
         }
         let end = ends(candidate.chosen, written[candidate.of].len());
@@ -219,7 +246,7 @@ fn worth_following(
             return vec![candidate];
         }
         let tokens = last(&candidate);
-        let known = tokens.len() == THE_SAME && kept.iter().any(|other| last(other) == tokens);
+        let known = tokens.len() == same && kept.iter().any(|other| last(other) == tokens);
         if !end && !known {
             kept.push(candidate);
         }
@@ -258,15 +285,22 @@ mod tests {
                 likely: *likely,
             })
             .collect();
-        worth_following(candidates, &written, beam, |chosen, _| chosen.token == END)
-            .iter()
-            .map(|candidate| candidate.chosen.token)
-            .collect()
+        let search = Search {
+            beam,
+            breadth: Breadth::of(4),
+            temperature: 0.0,
+        };
+        worth_following(candidates, &written, search, |chosen, _| {
+            chosen.token == END
+        })
+        .iter()
+        .map(|candidate| candidate.chosen.token)
+        .collect()
     }
 
     #[test]
     fn the_likeliest_come_first_and_those_far_behind_not_at_all() {
-        let far = -1.1 - FAR_BEHIND;
+        let far = -1.1 - Breadth::of(4).behind;
         let some = [(0, 1, -1.5), (0, 2, -1.0), (0, 3, far), (0, 4, -1.2)];
         assert_eq!(followed(&some, &[&[7]], 5), [2, 4, 1]);
         assert_eq!(followed(&some, &[&[7]], 2), [2, 4]);

@@ -29,6 +29,9 @@ pub(crate) struct Hit {
 /// Index of the last sentence of a turn that still answers what was said before it.
 const EARLY: usize = 1;
 
+/// How many turns a scene goes on after the therapist has set it.
+const STAGED_WITHIN: usize = 5;
+
 /// What speaks for the words being about this therapy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
@@ -117,10 +120,7 @@ fn hit(
             && guard.find(sentence).is_some_and(|f| f.start < found.start)
     });
     let taken_over = turn.has(guards.guard("taken_over"));
-    let quoted = turn.turn.words[sentence.words.start]
-        .text
-        .starts_with(['"', '“', '‘']);
-    if (reported || quoted) && !taken_over {
+    if (reported || quoted(turn, sentence)) && !taken_over {
         return None;
     }
     if any(guards.guard("over"), sentence) {
@@ -142,15 +142,18 @@ fn hit(
     if reported {
         soften("somebody else's words, taken over");
     }
+    let before_it = |guard: &Pattern| guard.find(sentence).is_some_and(|f| f.start < found.start);
+    if guards.guard("retold").iter().any(before_it) {
+        soften("told as said at another time, or as what might be said");
+    }
+    // What is staged may itself be faulted, in the midst of it.
+    if rule.kind != MarkerKind::ComplaintActivity && staged(turns, at, language) {
+        soften("said where the therapist lets them speak to somebody else, or read aloud");
+    }
     if sentence.hedged {
         soften("said softly");
     }
-    if guards
-        .guard("supposed")
-        .iter()
-        .any(|guard| guard.find(sentence).is_some_and(|f| f.start < found.start))
-        && rule.kind != MarkerKind::Pressure
-    {
+    if guards.guard("supposed").iter().any(before_it) && rule.kind != MarkerKind::Pressure {
         soften("only supposed, or feared");
     }
     let beside = turn
@@ -170,6 +173,35 @@ fn hit(
         evidence: vec![evidence(turn, sentence, &found)],
         against,
     })
+}
+
+/// Whether a sentence stands in quotation marks, which may have been opened before it.
+fn quoted(turn: &Said<'_>, sentence: &Sentence) -> bool {
+    let words = &turn.turn.words;
+    let mut open = false;
+    for sign in words[..sentence.words.start]
+        .iter()
+        .flat_map(|word| word.text.chars())
+    {
+        match sign {
+            '"' => open = !open,
+            '“' => open = true,
+            '”' => open = false,
+            _ => {}
+        }
+    }
+    open || words[sentence.words.start]
+        .text
+        .starts_with(['"', '“', '‘'])
+}
+
+/// Whether the therapist lets the client speak to somebody who is not there, rehearse or read aloud, in
+/// one of the turns shortly before.
+fn staged(turns: &[Said<'_>], at: usize, language: &Language) -> bool {
+    turns[at.saturating_sub(STAGED_WITHIN)..at]
+        .iter()
+        .filter(|turn| turn.role == Role::Therapist)
+        .any(|turn| turn.has(language.markers.guard("staged")))
 }
 
 fn evidence(turn: &Said<'_>, sentence: &Sentence, found: &Found) -> Evidence {

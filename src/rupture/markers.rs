@@ -146,9 +146,9 @@ fn hit(
     if guards.guard("retold").iter().any(before_it) {
         soften("told as said at another time, or as what might be said");
     }
-    // What is staged may itself be faulted, in the midst of it.
-    if rule.kind != MarkerKind::ComplaintActivity && staged(turns, at, language) {
-        soften("said where the therapist lets them speak to somebody else, or read aloud");
+    // In the midst of a scene it may itself be faulted, or broken off.
+    if !ends_a_scene(rule.kind) && staged(turns, at, language) {
+        return None;
     }
     if sentence.hedged {
         soften("said softly");
@@ -193,6 +193,17 @@ fn quoted(turn: &Said<'_>, sentence: &Sentence) -> bool {
     open || words[sentence.words.start]
         .text
         .starts_with(['"', '“', '‘'])
+}
+
+/// Whether a scene is faulted or broken off by this.
+fn ends_a_scene(kind: MarkerKind) -> bool {
+    matches!(
+        kind,
+        MarkerKind::ComplaintActivity
+            | MarkerKind::Rejecting
+            | MarkerKind::Shutdown
+            | MarkerKind::Avoidance
+    )
 }
 
 /// Whether the therapist lets the client speak to somebody who is not there, rehearse or read aloud, in
@@ -293,7 +304,7 @@ fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &
 
 /// Whether a guard speaks against the sentence as a whole: somebody else's words, denied, over.
 fn guarded(sentence: &Sentence, language: &Language) -> bool {
-    ["reported", "denied", "over"]
+    ["reported", "retold", "denied", "over"]
         .iter()
         .any(|guard| any(language.markers.guard(guard), sentence))
 }
@@ -318,6 +329,9 @@ pub(crate) fn nearness(
 ) -> Nearness {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
+    if quoted(&turns[at], sentence) || staged(turns, at, language) {
+        return Nearness::Far;
+    }
     let near =
         any(guards.guard("to_the_therapist"), sentence) || any(guards.guard("here"), sentence);
     let against = guarded(sentence, language) || any(guards.guard("elsewhere"), sentence);

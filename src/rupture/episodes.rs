@@ -360,6 +360,37 @@ mod tests {
     }
 
     #[test]
+    fn plain_words_to_somebody_who_is_not_there_are_not_plain() {
+        for (text, plain) in [
+            ("T: How are you today?\nC: You never listen to me.", true),
+            (
+                "T: Put your father in that chair. What do you want to say to him?\nC: You never listen to me.",
+                false,
+            ),
+            (
+                "T: I'll be your boss. Try it on me.\nC: You never listen to me.",
+                false,
+            ),
+            (
+                "T: Tell him.\nC: Dad. Come here.\nT: Go on.\nC: You never listen to me.",
+                false,
+            ),
+            ("T: And then?\nC: So I go, you never listen to me.", false),
+            (
+                "T: Go on.\nC: I read it out to her. \"Dear Ann. You never listen to me. Yours, Bob.\"",
+                false,
+            ),
+            (
+                "T: Put your father in that chair.\nC: I don't see the point of these exercises.",
+                true,
+            ),
+        ] {
+            let explicit = found(text).is_some_and(|(_, tier)| tier == Tier::Explicit);
+            assert_eq!(explicit, plain, "{text}");
+        }
+    }
+
+    #[test]
     fn plain_words_are_told_however_bland_the_answer() {
         for said in [
             "This isn't helping.",

@@ -9,6 +9,7 @@ use super::language::normal::Sentence;
 use super::language::pattern::{Found, Pattern};
 use super::language::{Language, Rule, Target};
 use super::said::{Said, any, before};
+use crate::speech::Word;
 use crate::transcript::Role;
 
 /// A marker before it is put into an episode.
@@ -175,24 +176,19 @@ fn hit(
     })
 }
 
-/// Whether a sentence stands in quotation marks, which may have been opened before it.
+/// Whether a sentence stands in quotation marks, which may have been opened before it. Straight ones count only
+/// where each has its other.
 fn quoted(turn: &Said<'_>, sentence: &Sentence) -> bool {
     let words = &turn.turn.words;
-    let mut open = false;
-    for sign in words[..sentence.words.start]
-        .iter()
-        .flat_map(|word| word.text.chars())
-    {
-        match sign {
-            '"' => open = !open,
-            '“' => open = true,
-            '”' => open = false,
-            _ => {}
-        }
-    }
-    open || words[sentence.words.start]
-        .text
-        .starts_with(['"', '“', '‘'])
+    let signs = |words: &[Word], sign: char| -> usize {
+        let of = |word: &Word| word.text.matches(sign).count();
+        words.iter().map(of).sum()
+    };
+    let before = &words[..sentence.words.start];
+    let straight = signs(words, '"') % 2 == 0 && signs(before, '"') % 2 == 1;
+    let curved = signs(before, '“') > signs(before, '”');
+    let first = &words[sentence.words.start].text;
+    straight || curved || first.starts_with(['"', '“', '‘'])
 }
 
 /// Whether a scene is faulted or broken off by this.
@@ -442,4 +438,34 @@ fn closed(
             "a short answer can be tiredness, culture, an interpreter, or a whole answer".into(),
         ],
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::rupture::said::said;
+    use crate::rupture::testing::talk;
+
+    #[test]
+    fn a_sentence_is_quoted_from_an_opening_mark_to_its_other() {
+        let quoted = |text: &str| -> Vec<bool> {
+            let (transcript, language) = (talk(text), Language::of("en").unwrap());
+            let turns = said(&transcript, language);
+            let of = |sentence| quoted(&turns[0], sentence);
+            turns[0].sentences.iter().map(of).collect()
+        };
+        assert_eq!(
+            quoted("C: I read it. \"Dear Ann. You never listen.\" That was it."),
+            [false, true, true, false]
+        );
+        assert_eq!(
+            quoted("C: I read it. “Dear Ann. You never listen.” That was it."),
+            [false, true, true, false]
+        );
+        assert_eq!(
+            quoted("C: Six foot, 6\". You never listen."),
+            [false, false]
+        );
+    }
 }

@@ -193,6 +193,28 @@ def in_the_room(random, condition, dry):
     return heard
 
 
+def add_noise(random, condition, heard):
+    """Adds the room's noise to what the two microphones hear, and sets the second one's gain."""
+    for own in heard:
+        own += room_noise(random, len(own), condition["noise"])
+        if condition["hum"] is not None:
+            own += hum(random, len(own), condition["hum"])
+    heard[1] *= db(condition.get("gain", 0.0))
+
+
+def in_one_room(path, name, seed):
+    """A recording of two people, a channel each, as if they had sat in the room of a condition: samples [n, 2]."""
+    from faster_whisper import decode_audio
+
+    condition, random = CONDITIONS[name], np.random.default_rng(seed)
+    dry = np.array(decode_audio(str(path), sampling_rate=RATE, split_stereo=True), dtype=np.float64)
+    for own in dry:
+        own *= db(OWN_DBFS - active_level(own))
+    heard = in_the_room(random, condition, dry)
+    add_noise(random, condition, heard)
+    return heard.T
+
+
 # ---- a conversation -------------------------------------------------------------------------------
 
 
@@ -268,11 +290,7 @@ def conversation(voices, name, seed, minutes):
         for segment in segments:
             for edge in ("start", "end"):
                 segment[edge] += condition["late"] * (segment["channel"] == 1)
-    for channel in (0, 1):
-        heard[channel] += room_noise(random, length, condition["noise"])
-        if condition["hum"] is not None:
-            heard[channel] += hum(random, length, condition["hum"])
-    heard[1] *= db(condition.get("gain", 0.0))
+    add_noise(random, condition, heard)
     segments.sort(key=lambda segment: segment["start"])
     for segment in segments:
         segment["start"], segment["end"] = round(segment["start"], 3), round(segment["end"], 3)

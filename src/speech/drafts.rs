@@ -177,17 +177,20 @@ impl Draft {
 
 /// Session times of a window's words.
 ///
-/// A word lies in the piece that its end lies in, or in an earlier one that holds more of the voice that
-/// was heard while it was said: the alignment may give a pause to the word before it or to the one behind
-/// it. It begins where own voice begins there, and not before the word before it ended. A window that is
+/// A word lies in the piece that its end lies in; or, unless a sentence begins with it, in an earlier one that
+/// holds more of the voice that was heard while it was said: the alignment may give a pause to the word before it
+/// or to the one behind it. It begins where own voice begins there, and not before the word before it ended. A window that is
 /// transcribed has at least one piece.
 fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::with_capacity(words.len());
     let mut pieces: Vec<usize> = Vec::with_capacity(words.len());
-    for word in words {
+    for (at, word) in words.iter().enumerate() {
         // A hair before the end: an end on a seam belongs to what was said before it.
         let inside = word.end - ((word.end - word.start) / 2.0).min(0.05);
-        let index = most_voice(word, window, activity, window.piece_at(inside));
+        let mut index = window.piece_at(inside);
+        if !begins_sentence(words, at) {
+            index = most_voice(word, window, activity, index);
+        }
         let piece = window.pieces[index];
         let shift = piece.span.start - piece.at;
         let end = (word.end + shift).clamp(piece.span.start, piece.span.end);
@@ -203,6 +206,14 @@ fn place(words: &[WindowWord], window: &Window, activity: &[Span]) -> Vec<Span> 
     carry_over(words, window, &mut spans, &mut pieces);
     last_ends(&mut spans, activity);
     spans
+}
+
+/// Whether a sentence begins with a word and goes on, as far as its signs can tell. With the first of a window one
+/// does in any case: the alignment has it begin where the window begins.
+fn begins_sentence(words: &[WindowWord], at: usize) -> bool {
+    let word = &words[at].text;
+    let capital = word.starts_with(char::is_uppercase) && !word.starts_with("I'") && word != "I";
+    at == 0 || !ends_sentence(word) && (capital || ends_sentence(&words[at - 1].text))
 }
 
 /// The piece, of those up to `last` that a word reaches into, in which there is most of the channel's own

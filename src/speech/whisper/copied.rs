@@ -5,6 +5,7 @@
 //! "no, that will be all" came out as a whole sentence of half a minute earlier.
 
 use crate::speech::engine::Piece;
+use crate::speech::suspect::plain;
 
 /// So many words in a row are the same sentence. Fewer are said again all the time.
 const SENTENCE: usize = 6;
@@ -30,9 +31,7 @@ pub fn copied<'b>(before: impl Iterator<Item = &'b [u8]>, pieces: &[Piece], end:
             });
         }
         if let Some(word) = words.last_mut() {
-            let letters = String::from_utf8_lossy(bytes).to_lowercase();
-            word.text
-                .extend(letters.chars().filter(|letter| letter.is_alphanumeric()));
+            word.text.push_str(&plain(&String::from_utf8_lossy(bytes)));
         }
     };
     before.for_each(|bytes| take(bytes, false, None));

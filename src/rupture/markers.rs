@@ -9,7 +9,6 @@ use super::language::normal::Sentence;
 use super::language::pattern::{Found, Pattern};
 use super::language::{Language, Rule, Target};
 use super::said::{Said, any, before};
-use crate::speech::Word;
 use crate::transcript::Role;
 
 /// A marker before it is put into an episode.
@@ -121,7 +120,7 @@ fn hit(
             && guard.find(sentence).is_some_and(|f| f.start < found.start)
     });
     let taken_over = turn.has(guards.guard("taken_over"));
-    if (reported || quoted(turn, sentence)) && !taken_over {
+    if (reported || sentence.quoted) && !taken_over {
         return None;
     }
     if any(guards.guard("over"), sentence) {
@@ -148,7 +147,7 @@ fn hit(
         soften("told as said at another time, or as what might be said");
     }
     // In the midst of a scene it may itself be faulted, or broken off.
-    if !ends_a_scene(rule.kind) && staged(turns, at, language) {
+    if !ends_a_scene(rule.kind) && in_a_scene(turns, at) {
         return None;
     }
     if sentence.hedged {
@@ -176,21 +175,6 @@ fn hit(
     })
 }
 
-/// Whether a sentence stands in quotation marks, which may have been opened before it. Straight ones count only
-/// where each has its other.
-fn quoted(turn: &Said<'_>, sentence: &Sentence) -> bool {
-    let words = &turn.turn.words;
-    let signs = |words: &[Word], sign: char| -> usize {
-        let of = |word: &Word| word.text.matches(sign).count();
-        words.iter().map(of).sum()
-    };
-    let before = &words[..sentence.words.start];
-    let straight = signs(words, '"') % 2 == 0 && signs(before, '"') % 2 == 1;
-    let curved = signs(before, '“') > signs(before, '”');
-    let first = &words[sentence.words.start].text;
-    straight || curved || first.starts_with(['"', '“', '‘'])
-}
-
 /// Whether a scene is faulted or broken off by this.
 fn ends_a_scene(kind: MarkerKind) -> bool {
     matches!(
@@ -202,13 +186,11 @@ fn ends_a_scene(kind: MarkerKind) -> bool {
     )
 }
 
-/// Whether the therapist lets the client speak to somebody who is not there, rehearse or read aloud, in
-/// one of the turns shortly before.
-fn staged(turns: &[Said<'_>], at: usize, language: &Language) -> bool {
+/// Whether the therapist has set a scene in one of the turns shortly before.
+fn in_a_scene(turns: &[Said<'_>], at: usize) -> bool {
     turns[at.saturating_sub(STAGED_WITHIN)..at]
         .iter()
-        .filter(|turn| turn.role == Role::Therapist)
-        .any(|turn| turn.has(language.markers.guard("staged")))
+        .any(|turn| turn.stages)
 }
 
 fn evidence(turn: &Said<'_>, sentence: &Sentence, found: &Found) -> Evidence {
@@ -325,7 +307,7 @@ pub(crate) fn nearness(
 ) -> Nearness {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
-    if quoted(&turns[at], sentence) || staged(turns, at, language) {
+    if sentence.quoted || in_a_scene(turns, at) {
         return Nearness::Far;
     }
     let near =
@@ -438,34 +420,4 @@ fn closed(
             "a short answer can be tiredness, culture, an interpreter, or a whole answer".into(),
         ],
     })
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::rupture::said::said;
-    use crate::rupture::testing::talk;
-
-    #[test]
-    fn a_sentence_is_quoted_from_an_opening_mark_to_its_other() {
-        let quoted = |text: &str| -> Vec<bool> {
-            let (transcript, language) = (talk(text), Language::of("en").unwrap());
-            let turns = said(&transcript, language);
-            let of = |sentence| quoted(&turns[0], sentence);
-            turns[0].sentences.iter().map(of).collect()
-        };
-        assert_eq!(
-            quoted("C: I read it. \"Dear Ann. You never listen.\" That was it."),
-            [false, true, true, false]
-        );
-        assert_eq!(
-            quoted("C: I read it. “Dear Ann. You never listen.” That was it."),
-            [false, true, true, false]
-        );
-        assert_eq!(
-            quoted("C: Six foot, 6\". You never listen."),
-            [false, false]
-        );
-    }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Said<'a> {
     /// Words that are more than punctuation, suspect ones left out.
     pub(crate) length: usize,
     pub(crate) asked: Vec<Asked>,
+    /// Whether in it the therapist lets the client speak to somebody who is not there, rehearse or read aloud.
+    pub(crate) stages: bool,
 }
 
 /// The turns of a transcript that say something; short answers inside the other's turn do not.
@@ -35,13 +37,17 @@ pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<S
         .filter_map(|turn| {
             let length = turn.words.iter().filter(counts).count();
             (length > 0).then_some(())?;
-            Some(Said {
+            let mut said = Said {
                 turn,
                 role: role(turn)?,
                 sentences: sentences(&turn.words, &language.normal),
                 length,
                 asked: questions::asked(turn.words.iter().filter(counts).map(|w| w.text.as_str())),
-            })
+                stages: false,
+            };
+            said.stages =
+                said.role == Role::Therapist && said.has(language.markers.guard("staged"));
+            Some(said)
         })
         .collect()
 }

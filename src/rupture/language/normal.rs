@@ -60,6 +60,8 @@ pub(crate) struct Sentence {
     pub(crate) asks: bool,
     /// Whether something in it softens it.
     pub(crate) hedged: bool,
+    /// Whether it begins in quotation marks, opened by it or before it.
+    pub(crate) quoted: bool,
     /// Index of the first token that is no opener; the last one counts as none.
     pub(crate) opening: usize,
     /// Its words in the turn, from the first to before the last.
@@ -88,6 +90,7 @@ impl Sentence {
 /// The sentences in a turn's words.
 pub(crate) fn sentences(words: &[Word], normal: &Normal) -> Vec<Sentence> {
     let mut found = Vec::new();
+    let quoted = quoted(words);
     let mut first = 0;
     for (index, word) in words.iter().enumerate() {
         let asks = asks(&word.text);
@@ -108,12 +111,32 @@ pub(crate) fn sentences(words: &[Word], normal: &Normal) -> Vec<Sentence> {
                 tokens,
                 asks,
                 hedged,
+                quoted: quoted[range.start],
                 opening,
                 words: range,
             });
         }
     }
     found
+}
+
+/// Of every word, whether it stands in quotation marks or opens them. Straight ones count only where each has its
+/// other.
+fn quoted(words: &[Word]) -> Vec<bool> {
+    let signs = |word: &Word, sign: char| word.text.matches(sign).count();
+    let straight: usize = words.iter().map(|word| signs(word, '"')).sum();
+    let paired = straight.is_multiple_of(2);
+    let (mut straight, mut opened, mut closed) = (0_usize, 0, 0);
+    words
+        .iter()
+        .map(|word| {
+            let open = paired && !straight.is_multiple_of(2) || opened > closed;
+            straight += signs(word, '"');
+            opened += signs(word, '“');
+            closed += signs(word, '”');
+            open || word.text.starts_with(['"', '“', '‘'])
+        })
+        .collect()
 }
 
 fn holds(tokens: &[Token], phrase: &str) -> bool {
@@ -269,6 +292,21 @@ mod tests {
         assert_eq!(found[0].tokens[0].text, UNSURE);
         assert_eq!(found[0].tokens[3].text, UNSURE);
         assert_eq!(found[0].words_of(&(1..3)), 1..3);
+    }
+
+    #[test]
+    fn a_sentence_is_quoted_from_an_opening_mark_to_its_other() {
+        let normal = &Language::of("en").unwrap().normal;
+        let quoted = |text: &str| -> Vec<bool> {
+            let sentences = sentences_of(text, normal);
+            sentences.iter().map(|sentence| sentence.quoted).collect()
+        };
+        let straight = "I read it. \"Dear Ann. You never listen.\" That was it.";
+        assert_eq!(quoted(straight), [false, true, true, false]);
+        let curved = "I read it. “Dear Ann. You never listen.” That was it.";
+        assert_eq!(quoted(curved), [false, true, true, false]);
+        let inches = "Six foot, 6\". You never listen.";
+        assert_eq!(quoted(inches), [false, false]);
     }
 
     proptest! {

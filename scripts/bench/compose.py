@@ -48,14 +48,25 @@ def active_level(samples):
     return 10.0 * np.log10(np.mean(10.0 ** (active / 10.0)))
 
 
-def trimmed(samples):
-    """Cut to where the voice is heard: 35 dB under the loudest 10 ms, and 12 dB over the recording's own
+def where_heard(samples):
+    """Of each 10 ms whether the voice is heard: 35 dB under the loudest, and 12 dB over the recording's own
     noise where that is more, for at least 30 ms."""
     level = levels(samples)
     least = max(level.max() - 35.0, min(np.percentile(level, 5) + 12.0, level.max() - 20.0))
-    heard = np.flatnonzero(np.convolve(level > least, np.ones(3), "same") > 2.5)
+    return np.convolve(level > least, np.ones(3), "same") > 2.5
+
+
+def trimmed(samples):
+    """Cut to where the voice is heard."""
+    heard = np.flatnonzero(where_heard(samples))
     frame = RATE // 100
     return samples[heard[0] * frame : (heard[-1] + 1) * frame]
+
+
+def pauses_left_out(samples):
+    """Where the voice is heard, and a tenth of a second around it, one after the other."""
+    heard = np.convolve(where_heard(samples), np.ones(21), "same") > 0.5
+    return samples[: len(heard) * (RATE // 100)][np.repeat(heard, RATE // 100)]
 
 
 # ---- utterances -----------------------------------------------------------------------------------
@@ -175,15 +186,19 @@ def hum(random, length, dbfs):
     return samples * db(dbfs) / np.sqrt(np.mean(samples**2))
 
 
-def in_the_room(random, condition, dry):
-    """What the two microphones hear of the two voices (both of shape [2, n]), without noise."""
+def in_the_room(random, condition, dry, speech):
+    """What the two microphones hear of the two voices (both of shape [2, n]), without noise.
+
+    Levels are those of `speech`, of each voice, without the pauses between turns: what a room still sounds of in
+    a pause is none.
+    """
     if not condition["t60"]:
         return dry.copy()
     heard = np.zeros(dry.shape)
     responses = seats(random, condition)
     for channel in (0, 1):
         direct = int(np.argmax(np.abs(responses[channel][channel])))
-        loud = dry[channel][dry[channel] != 0.0][: 60 * RATE]
+        loud = speech[channel][: 60 * RATE]
         for into in (0, 1):
             # The way to the own microphone is taken as no time: the reference is its clock.
             response = responses[channel][into][direct:]
@@ -210,7 +225,7 @@ def in_one_room(path, name, seed):
     dry = np.array(decode_audio(str(path), sampling_rate=RATE, split_stereo=True), dtype=np.float64)
     for own in dry:
         own *= db(OWN_DBFS - active_level(own))
-    heard = in_the_room(random, condition, dry)
+    heard = in_the_room(random, condition, dry, [pauses_left_out(own) for own in dry])
     add_noise(random, condition, heard)
     return heard.T
 
@@ -275,9 +290,10 @@ def conversation(voices, name, seed, minutes):
         first = round(segment["start"] * RATE)
         samples = segment.pop("samples")
         dry[segment["channel"], first : first + len(samples)] += samples
-    heard = in_the_room(random, condition, dry)
+    speech = [own[own != 0.0] for own in dry]
+    heard = in_the_room(random, condition, dry, speech)
     if "moved" in condition:
-        moved = in_the_room(random, condition | condition["moved"], dry)
+        moved = in_the_room(random, condition | condition["moved"], dry, speech)
         place = np.arange(length) / length
         # They take two seconds over it.
         share = np.clip((1.0 / 6.0 - np.abs(place - 0.5)) * length / RATE / 2.0 + 0.5, 0.0, 1.0)

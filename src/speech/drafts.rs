@@ -304,6 +304,7 @@ mod tests {
         };
         Features {
             channels: vec![channel(0), channel(1)],
+            arrivals: Vec::new(),
             samples: 4_800 * 160,
         }
     }

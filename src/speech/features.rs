@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
 
+use super::arrival::{Arrival, Arrivals};
 use super::pitch::{LOWEST_HZ, PitchFinder};
 use crate::audio::{Frames, SPEECH_RATE};
 use crate::{Error, Kind, Result};
@@ -118,6 +119,9 @@ impl ChannelFeatures {
 pub struct Features {
     /// One entry a channel; all of the same length.
     pub channels: Vec<ChannelFeatures>,
+    /// Of two channels, by frame, at which of them the sound arrives first; perhaps not of the last ones while
+    /// a session is recorded. Empty otherwise.
+    pub arrivals: Vec<Arrival>,
     /// Samples in the session, a channel.
     pub samples: u64,
 }
@@ -168,6 +172,7 @@ pub fn measure(frames: &mut dyn Frames, progress: &mut dyn FnMut(u64) -> bool) -
 /// A session that is being measured while it is recorded.
 pub struct Measuring {
     channels: Vec<Measurer>,
+    arrivals: Option<Arrivals>,
     samples: u64,
 }
 
@@ -177,6 +182,7 @@ impl Measuring {
     pub fn new(channels: usize) -> Measuring {
         Measuring {
             channels: (0..channels).map(|_| Measurer::new()).collect(),
+            arrivals: (channels == 2).then(|| Arrivals::new(WINDOW, SPEECH_RATE)),
             samples: 0,
         }
     }
@@ -186,7 +192,12 @@ impl Measuring {
         let count = self.channels.len().max(1);
         self.samples += (block.len() / count) as u64;
         for (index, channel) in self.channels.iter_mut().enumerate() {
-            channel.push(block.iter().skip(index).step_by(count).copied());
+            let samples = block.iter().skip(index).step_by(count).copied();
+            channel.push(samples, &mut |spectrum| {
+                if let Some(arrivals) = &mut self.arrivals {
+                    arrivals.hear(index, spectrum);
+                }
+            });
         }
     }
 
@@ -201,6 +212,9 @@ impl Measuring {
     pub fn since(&self, frame: usize) -> Features {
         Features {
             channels: self.channels.iter().map(|c| c.since(frame)).collect(),
+            arrivals: self.arrivals.as_ref().map_or_else(Vec::new, |arrivals| {
+                arrivals.found().get(frame..).unwrap_or_default().to_vec()
+            }),
             samples: self.samples.saturating_sub((frame * HOP) as u64),
         }
     }
@@ -208,8 +222,20 @@ impl Measuring {
     /// Everything that was measured.
     #[must_use]
     pub fn finish(self) -> Features {
+        let mut arrivals = self.arrivals;
+        let channels = self.channels.into_iter().enumerate();
+        let channels = channels
+            .map(|(index, channel)| {
+                channel.finish(&mut |spectrum| {
+                    if let Some(arrivals) = &mut arrivals {
+                        arrivals.hear(index, spectrum);
+                    }
+                })
+            })
+            .collect();
         Features {
-            channels: self.channels.into_iter().map(Measurer::finish).collect(),
+            channels,
+            arrivals: arrivals.map_or_else(Vec::new, Arrivals::finish),
             samples: self.samples,
         }
     }
@@ -264,16 +290,17 @@ impl Measurer {
         }
     }
 
-    fn push(&mut self, samples: impl Iterator<Item = f32>) {
+    /// `each` is given the spectrum of every frame.
+    fn push(&mut self, samples: impl Iterator<Item = f32>, each: &mut dyn FnMut(&[Complex32])) {
         for sample in samples {
             let sample = if sample.is_finite() { sample } else { 0.0 };
             self.pending.push(sample);
             self.voice_pending.push(sample);
         }
-        self.drain();
+        self.drain(each);
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, each: &mut dyn FnMut(&[Complex32])) {
         // Voices first: pitch is looked for only where there is one.
         let mut start = 0;
         while start + VOICE_STEP <= self.voice_pending.len() {
@@ -288,6 +315,7 @@ impl Measurer {
         let mut start = 0;
         while start + WINDOW <= self.pending.len() {
             self.frame(start);
+            each(&self.spectrum);
             start += HOP;
         }
         self.pending.drain(..start);
@@ -340,9 +368,9 @@ impl Measurer {
             })
     }
 
-    fn finish(mut self) -> ChannelFeatures {
+    fn finish(mut self, each: &mut dyn FnMut(&[Complex32])) -> ChannelFeatures {
         let tail = vec![0.0; WINDOW / 2];
-        self.push(tail.into_iter());
+        self.push(tail.into_iter(), each);
         self.out.voice = self.voices(0..self.out.bands.len());
         self.out
     }

@@ -4,6 +4,7 @@
 //! that overlap survives; a channel's words that are only the other voice leaking in are removed
 //! by comparing energies, never by comparing text.
 
+mod arrival;
 mod drafts;
 mod engine;
 mod features;

@@ -6,6 +6,7 @@
 
 use super::delay::Delay;
 use super::noise::{Noise, percentile};
+use super::seats::Seats;
 use crate::audio::levels::humps::humps;
 use crate::speech::features::{BANDS, Features, from_db};
 
@@ -33,6 +34,8 @@ const TWO_HUMPS_DB: f32 = 3.0;
 /// and those are that hold less of the differences' variance between them. Measured on composed sessions: 1.2 to 4.4 dB and
 /// 0.52 to 0.68 where one talks, 7.7 dB and 0.80 or more where two do, at one desk too.
 const PARTED: f32 = 0.73;
+/// One who talks alone is louder at their own microphone by at least so much, in dB, or it is not known whose it is.
+const LOUDER_DB: f32 = 3.0;
 /// No two microphones differ by so much, in dB.
 const FAR_DB: f32 = 1_000.0;
 /// Leak where it could not be measured, in dB.
@@ -79,28 +82,23 @@ pub struct Sides {
     whole: [Leak; 2],
     /// By station.
     margin_db: Vec<f32>,
+    seats: Option<Seats>,
+    told: bool,
 }
 
 impl Sides {
     /// Measures the leak where one person clearly talks alone.
     pub fn find(features: &Features, noise: &[Noise], delay: &Delay) -> Sides {
-        let differences = differences(features, noise, delay);
-        let two = humps(&differences)
-            .filter(|humps| humps.apart_db >= TWO_HUMPS_DB && humps.parted >= PARTED);
-        let valley = two.map(|humps| humps.valley_db).unwrap_or_else(|| {
-            // One person talked: the one whose microphone is louder, as far as can be known.
-            let sum: f32 = differences.iter().map(|(_, difference)| difference).sum();
-            if sum > 0.0 { -FAR_DB } else { FAR_DB }
-        });
+        let seats = Seats::find(features, noise);
+        let (talks, told) = talks(features, noise, delay, seats.as_ref());
         let count = features.channels[0].len().div_ceil(STATION).max(1);
         let mut stations = [Vec::new(), Vec::new()];
         let mut whole = [Leak::UNKNOWN; 2];
         for into in 0..2 {
-            // Frames on the other's side of the valley, by how far they are beyond it.
             let sign = if into == 1 { 1.0 } else { -1.0 };
-            let theirs: Vec<(usize, f32)> = differences
+            let theirs: Vec<(usize, f32)> = talks
                 .iter()
-                .map(|&(frame, difference)| (frame, (difference - valley) * sign))
+                .map(|&(frame, first)| (frame, first * sign))
                 .filter(|&(_, beyond)| beyond > 0.0)
                 .collect();
             let listen = |theirs: &[(usize, f32)]| measure(features, noise, delay, into, theirs);
@@ -130,7 +128,20 @@ impl Sides {
             stations,
             whole,
             margin_db,
+            seats,
+            told,
         }
+    }
+
+    /// Whether two were told apart, or one talked who is clearly louder at one of the microphones.
+    pub fn told(&self) -> bool {
+        self.told
+    }
+
+    /// Whose voice arrives first at a frame: from 1, the first's, to -1, the second's; 0 where that says nothing.
+    pub fn whose(&self, features: &Features, frame: usize) -> f32 {
+        let seats = self.seats.as_ref().zip(features.arrivals.get(frame));
+        seats.map_or(0.0, |(seats, arrival)| seats.whose(*arrival))
     }
 
     /// Leak of the other's voice into a channel at a frame, in dB.
@@ -174,6 +185,37 @@ fn margin(bleed_db: [Option<f32>; 2]) -> f32 {
     }
     let apart = apart.iter().sum::<f32>() / apart.len() as f32;
     (MARGIN_SHARE * apart).clamp(LEAST_MARGIN_DB, MARGIN_DB)
+}
+
+/// Frames in which somebody clearly talks, with how far they speak for the first talker; below 0 for the second. Also
+/// whether that is known.
+fn talks(
+    features: &Features,
+    noise: &[Noise],
+    delay: &Delay,
+    seats: Option<&Seats>,
+) -> (Vec<(usize, f32)>, bool) {
+    let mut talks = differences(features, noise, delay);
+    let two = humps(&talks).filter(|two| two.apart_db >= TWO_HUMPS_DB && two.parted >= PARTED);
+    if let Some(two) = two {
+        talks
+            .iter_mut()
+            .for_each(|(_, first)| *first -= two.valley_db);
+        return (talks, true);
+    }
+    if let Some(seats) = seats {
+        for (frame, first) in &mut talks {
+            let arrival = features.arrivals.get(*frame).copied();
+            *first = arrival.map_or(0.0, |arrival| seats.whose(arrival));
+        }
+        return (talks, true);
+    }
+    // One person talked: the one whose microphone is louder, as far as can be known.
+    let sum: f32 = talks.iter().map(|(_, difference)| difference).sum();
+    let mean = sum / talks.len().max(1) as f32;
+    let far = if sum > 0.0 { FAR_DB } else { -FAR_DB };
+    talks.iter_mut().for_each(|(_, first)| *first += far);
+    (talks, mean.abs() >= LOUDER_DB)
 }
 
 /// How much louder the first channel is than the second where somebody clearly talks: frames of the first channel's clock

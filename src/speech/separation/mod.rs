@@ -19,6 +19,7 @@ mod delay;
 mod filter;
 mod leak;
 mod noise;
+mod seats;
 mod talker;
 
 use super::features::{BANDS, ChannelFeatures, FRAME_RATE, Features, from_db, to_db};

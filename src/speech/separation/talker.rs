@@ -6,7 +6,7 @@
 
 use super::VOICE_ON;
 use super::delay::Delay;
-use super::leak::Sides;
+use super::leak::{MARGIN_DB, Sides};
 use super::noise::Noise;
 use crate::speech::features::{BANDS, Features};
 
@@ -14,6 +14,8 @@ use crate::speech::features::{BANDS, Features};
 const CHANGE: f32 = 15.0;
 /// A band has a say from this many dB above the noise of either channel.
 const HEARD_DB: f32 = 6.0;
+/// How much it speaks for a talker that a sound arrives first at their microphone, where levels hold the two little apart.
+const ARRIVAL: f32 = 0.5;
 /// Bands with a say that a frame needs.
 const HEARD_BANDS: u8 = 2;
 /// Half of what holds the microphones apart is taken as no less than this, in dB.
@@ -95,6 +97,9 @@ fn say(features: &Features, noise: &[Noise], sides: &Sides, delay: &Delay, frame
         say.heard += 1;
     }
     say.balance /= BANDS as f32;
+    if sides.whole_margin_db() < MARGIN_DB {
+        say.balance += ARRIVAL * sides.whose(features, frame);
+    }
     say
 }
 

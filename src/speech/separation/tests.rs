@@ -82,6 +82,7 @@ fn heard(said: &[(usize, f32)], room: Room) -> Features {
     };
     Features {
         channels: vec![channel(0), channel(1)],
+        arrivals: Vec::new(),
         samples: said.len() as u64 * 160,
     }
 }
@@ -161,6 +162,7 @@ fn clocks_that_part_are_followed() {
         .collect();
     let features = Features {
         channels: vec![one.channels[0].clone(), ChannelFeatures::of_levels(&slow)],
+        arrivals: Vec::new(),
         samples: one.samples,
     };
     let found = delay(&features);

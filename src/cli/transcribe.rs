@@ -287,6 +287,14 @@ pub(super) fn tell(transcript: &Transcript, took: Duration, cx: &Context) {
     if words(transcript).next().is_none() {
         cx.warn("No words were found. Was anything said? Try: undertone check");
     }
+    let turns = transcript.turns.iter();
+    let unsure = turns.filter(|turn| turn.unsure()).count();
+    if unsure > 0 {
+        cx.warn(&format!(
+            "{unsure} of {} turns are marked: it is unsure who speaks there.",
+            transcript.turns.len()
+        ));
+    }
     if let Some(apart) = apart(&transcript.separation).filter(|apart| *apart < LITTLE_APART_DB) {
         cx.warn(&format!(
             "The microphones hold the two voices only {apart:.0} dB apart: who said what is less \

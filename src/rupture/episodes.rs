@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::data::{
-    Episode, Line, Marker, MarkerKind, Outcome, Repair, RepairStep, Reply, ReplyKind, Stance,
+    Episode, Line, Marker, MarkerKind, Outcome, Repair, RepairStep, Reply, ReplyKind, Stance, Tier,
 };
 use super::language::Language;
 use super::markers::{Hit, runs};
@@ -35,6 +35,11 @@ pub(crate) fn episodes(
     hits.extend(silent.filter_map(|at| resemblance.marker(turns, at, language)));
     let weighed = by_rules.into_iter();
     hits.extend(weighed.filter_map(|hit| resemblance.weigh(hit, turns)));
+    for hit in hits.iter_mut().filter(|hit| turns[hit.at].turn.unsure()) {
+        hit.tier = Tier::Possible;
+        hit.against
+            .push("the sound leaves it open who said this".into());
+    }
     hits.sort_by_key(|hit| (hit.at, hit.tier));
     // Two of one kind in a turn are one, with the evidence of both.
     hits.dedup_by(|later, first| {
@@ -169,7 +174,7 @@ fn nothing(turns: &[Said<'_>], at: usize) -> Marker {
         at,
         since: None,
         kind: MarkerKind::Avoidance,
-        tier: super::data::Tier::Possible,
+        tier: Tier::Possible,
         words: 0..0,
         evidence: Vec::new(),
         against: Vec::new(),
@@ -261,7 +266,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rupture::data::{EvidenceBy, Tier};
+    use crate::rupture::data::EvidenceBy;
     use crate::rupture::testing::talk;
     use crate::transcript::Transcript;
     use crate::transcript::testing::hostile_session;
@@ -277,6 +282,17 @@ mod tests {
     fn found(text: &str) -> Option<(MarkerKind, Tier)> {
         let first = of(text).into_iter().next()?.marker;
         Some((first.kind, first.tier))
+    }
+
+    #[test]
+    fn nothing_is_explicit_where_it_is_unsure_who_speaks() {
+        let mut transcript = talk("C: You never listen to me.");
+        let tier = |transcript: &Transcript| episodes(transcript)[0].marker.tier;
+        assert_eq!(tier(&transcript), Tier::Explicit);
+        transcript.turns[0].attribution = Some(0.2);
+        assert_eq!(tier(&transcript), Tier::Possible);
+        let against = &episodes(&transcript)[0].marker.counter_evidence;
+        assert!(against.iter().any(|why| why.contains("who said this")));
     }
 
     #[test]

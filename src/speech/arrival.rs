@@ -160,9 +160,10 @@ mod tests {
     fn heard(late: i32, gain: f32, frames: usize) -> Vec<Arrival> {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(WINDOW);
         let sound = |at: i32| {
-            let seed =
-                (at.wrapping_mul(7_919).wrapping_add(104_729) as u32).wrapping_mul(2_654_435_761);
-            (seed >> 8) as f32 / 8_388_608.0 - 1.0
+            let mut bits = (at as u32).wrapping_mul(0x9e37_79b9);
+            bits = (bits ^ bits >> 15).wrapping_mul(0x85eb_ca6b);
+            bits = (bits ^ bits >> 13).wrapping_mul(0xc2b2_ae35);
+            (bits >> 8) as f32 / 8_388_608.0 - 1.0
         };
         let mut arrivals = Arrivals::new(WINDOW, 16_000);
         for frame in 0..frames as i32 {

@@ -120,6 +120,9 @@ impl<'a> Drafts<'a> {
                 words.drain(copied.clone());
                 own.drain(copied);
             }
+            if !ownership.told() {
+                own.fill(0.0);
+            }
             channels.push(ChannelSpeech {
                 voices: voice::of_words(features, ownership, index, &words),
                 wordless,

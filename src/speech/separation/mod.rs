@@ -9,10 +9,11 @@
 //! 3. A channel's own voice is what stands out above the predicted leak and its own noise. Both
 //!    channels can stand out at once: that is overlap, and both are kept.
 //! 4. Where the microphones hear both nearly as loud, little stands out from a leak: while it is the own
-//!    speaker who talks on the whole ([`talker`]), none is predicted.
+//!    speaker who talks on the whole ([`talker`]), none is predicted. There it counts too which microphone hears a
+//!    voice first ([`seats`]), and where levels show one hump alone, that alone says who talks.
 //! 5. Where both talk, the leak is taken out of the sound before it is written down ([`crosstalk`]).
 //!
-//! Only energies are compared, never words: "yes" after "yes" is two people agreeing.
+//! Only energies and times of arrival are compared, never words: "yes" after "yes" is two people agreeing.
 
 mod crosstalk;
 mod delay;
@@ -63,6 +64,7 @@ pub struct Ownership {
     delay: Delay,
     /// See [`MARGIN_DB`].
     margin_db: f32,
+    told: bool,
     /// The figures for the transcript.
     figures: Vec<ChannelSeparation>,
 }
@@ -173,6 +175,13 @@ impl Ownership {
         own as f32 / slice.len().max(1) as f32
     }
 
+    /// Whether it is known at all whose voices these are: not where one voice, or two that nothing tells apart, came as
+    /// loud to both microphones.
+    #[must_use]
+    pub fn told(&self) -> bool {
+        self.told
+    }
+
     /// The figures, with the count of words that were left out as leak.
     #[must_use]
     pub fn report(&self, leaked_words: u32) -> Separation {
@@ -228,6 +237,7 @@ pub fn own_voices(features: &Features) -> Ownership {
         activity,
         noise,
         margin_db: sides.map_or(MARGIN_DB, Sides::whole_margin_db),
+        told: sides.is_none_or(Sides::told),
         delay,
         figures,
     }

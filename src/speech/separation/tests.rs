@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::delay::Delay;
 use super::noise::Noise;
 use super::*;
+use crate::speech::arrival::Arrival;
 
 const NOISE_DB: f32 = -65.0;
 const VOICE_DB: f32 = -25.0;
@@ -266,6 +267,31 @@ fn who_talks_alone_all_the_time_is_one_person() {
         assert!(kept > 0.97, "{kept}");
         let mistaken = taken(&features, &said, 1, 0);
         assert!(mistaken < 0.01, "{mistaken}");
+    }
+}
+
+#[test]
+fn who_is_as_loud_at_both_microphones_is_told_by_which_hears_them_first() {
+    let said = talk(18_000, 3);
+    let room = Room {
+        bleed_db: |_| 0.0,
+        ..DESK
+    };
+    let mut features = heard(&said, room);
+    assert!(!own_voices(&features).told());
+    // The second speaker's chair is nearer to the middle; now and then a wall is heard.
+    let arrival = |(at, (who, _)): (usize, &(usize, f32))| match at % 97 {
+        0..6 => Arrival::at(41),
+        _ => Arrival::at([35, 19][*who]),
+    };
+    features.arrivals = said.iter().enumerate().map(arrival).collect();
+    let ownership = own_voices(&features);
+    assert!(ownership.told());
+    for who in [0, 1] {
+        let kept = taken(&features, &said, who, who);
+        assert!(kept > 0.95, "{kept} of {who}");
+        let mistaken = taken(&features, &said, 1 - who, who);
+        assert!(mistaken < 0.05, "{mistaken} by {who}");
     }
 }
 

@@ -285,6 +285,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_therapist_does_not_do_is_praise() {
+        for text in [
+            "You don't rush me.",
+            "You never once lectured me.",
+            "You've never judged me.",
+        ] {
+            assert_eq!(
+                found(&format!("T: What helps?\nC: {text}\nT: I see.")),
+                None,
+                "{text}"
+            );
+        }
+        for text in [
+            "You always rush me.",
+            "Don't lecture me.",
+            "You never listen to me.",
+        ] {
+            let found = found(&format!("C: {text}"));
+            assert_eq!(
+                found,
+                Some((MarkerKind::ComplaintTherapist, Tier::Explicit)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn nothing_is_explicit_where_it_is_unsure_who_speaks() {
         let mut transcript = talk("C: You never listen to me.");
         let tier = |transcript: &Transcript| episodes(transcript)[0].marker.tier;

@@ -126,6 +126,9 @@ fn hit(
     if any(guards.guard("over"), sentence) {
         return None;
     }
+    if praised(sentence, &found, language) {
+        return None;
+    }
     let mut against = Vec::new();
     let mut tier = rule.tier;
     let mut soften = |why: &str| {
@@ -173,6 +176,13 @@ fn hit(
         evidence: vec![evidence(turn, sentence, &found)],
         against,
     })
+}
+
+/// Whether a match is part of praise for what the therapist does not do: "you don't lecture me".
+fn praised(sentence: &Sentence, found: &Found, language: &Language) -> bool {
+    let praise = language.markers.guard("praised");
+    let mut praise = praise.iter().filter_map(|guard| guard.find(sentence));
+    praise.any(|praise| praise.start < found.end && found.start < praise.end)
 }
 
 /// Whether a scene is faulted or broken off by this.
@@ -296,6 +306,8 @@ pub(crate) enum Nearness {
     Guarded,
     /// It does not.
     Far,
+    /// It praises the therapist for what they do not do.
+    Praise,
 }
 
 /// How near a sentence is to this therapy.
@@ -307,6 +319,9 @@ pub(crate) fn nearness(
 ) -> Nearness {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
+    if any(guards.guard("praised"), sentence) {
+        return Nearness::Praise;
+    }
     if sentence.quoted || in_a_scene(turns, at) {
         return Nearness::Far;
     }

@@ -239,6 +239,8 @@ impl Resemblance {
                     Nearness::Near => NEAR,
                     Nearness::Guarded => GUARDED,
                     Nearness::Far => FAR,
+                    // "You don't talk over me" is too like "you talk over me" for an encoder.
+                    Nearness::Praise => return None,
                 };
                 let length = sentence.words.len().min(MOST_WORDS) as f32;
                 let above = self.strain(heard, answered) - A_WORD * length - needed;
@@ -306,7 +308,7 @@ impl Resemblance {
         let plain = |heard: &&Sentence| {
             let needed = match heard.near {
                 Nearness::Near => PLAIN,
-                Nearness::Guarded | Nearness::Far => PLAIN_BESIDE,
+                Nearness::Guarded | Nearness::Far | Nearness::Praise => PLAIN_BESIDE,
             };
             self.strain(heard, answered.max(0.0)) >= needed
         };

@@ -36,6 +36,8 @@ pub(crate) struct Normal {
     pub(crate) asides: Vec<String>,
     /// Words and phrases that soften what is said: "maybe".
     pub(crate) hedges: Vec<String>,
+    /// Words that turn round what follows: "not".
+    pub(crate) negations: HashSet<String>,
     /// Words that a sentence may begin with before it begins: "well".
     pub(crate) openers: HashSet<String>,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Token {
     pub(crate) word: usize,
     /// Whether a comma or the like stands before it.
     after_comma: bool,
+    /// Whether it turns round what follows.
+    pub(crate) negates: bool,
 }
 
 /// A sentence of a turn. A turn that the recogniser did not punctuate is one long sentence.
@@ -159,6 +163,7 @@ fn tokens(words: &[Word], range: std::ops::Range<usize>, normal: &Normal) -> Vec
                 text: text.into(),
                 word: index,
                 after_comma: comma && first,
+                negates: normal.negations.contains(text),
             });
         };
         if !sure(word) {

@@ -9,7 +9,7 @@
 //! | `help*` | a word that begins so |
 //! | `two_words` | those words, one after the other |
 //! | `word?` | that, or nothing |
-//! | `..` `..5` | up to three, or up to that many, words of any kind |
+//! | `..` `..5` | up to three, or up to that many, words of any kind; up to one or two pass over no "not" |
 //! | `!a\|b` | finds no word, and holds only if none of these follows |
 //! | `^` | the beginning of the sentence, words such as "well" and "but" passed over |
 //! | `,` | the same, or the beginning of a part of the sentence after a comma |
@@ -24,6 +24,10 @@ use super::normal::Sentence;
 
 /// Longest gap, in words.
 const GAP: usize = 3;
+
+/// Gaps of up to so many words pass over none that turns round what follows: "you rush me" is not found in "you do not
+/// rush me".
+const SHORT_GAP: usize = 2;
 
 /// Most elements of a pattern: the search tries every length of every gap.
 const MOST_ELEMENTS: usize = 16;
@@ -146,6 +150,12 @@ fn follow(elements: &[Element], sentence: &Sentence, at: usize) -> Option<usize>
             .then(|| follow(rest, sentence, at))?,
         Element::Gap(most) => (0..=*most)
             .take_while(|skipped| at + skipped <= sentence.tokens.len())
+            .take_while(|skipped| {
+                let passed = skipped
+                    .checked_sub(1)
+                    .map(|last| &sentence.tokens[at + last]);
+                *most > SHORT_GAP || passed.is_none_or(|passed| !passed.negates)
+            })
             .find_map(|skipped| follow(rest, sentence, at + skipped)),
         Element::One(choice) => choice
             .ends(sentence, at)
@@ -268,6 +278,15 @@ mod tests {
         assert!(found("it ..1 me", text).is_none());
         assert!(found("? it is", text).is_none());
         assert!(found(", it", "I go home, it helps.").is_some());
+    }
+
+    #[test]
+    fn a_short_gap_passes_over_no_word_that_turns_round_what_follows() {
+        assert!(found("you ..1 rush", "You always rush me.").is_some());
+        assert_eq!(found("you ..2 rush", "You don't rush me."), None);
+        assert_eq!(found("you ..2 rush", "You never once rush me."), None);
+        assert!(found("you not|never rush", "You never rush me.").is_some());
+        assert!(found("you ..4 rush", "You do not see that you rush me.").is_some());
     }
 
     #[test]

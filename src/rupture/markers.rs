@@ -159,6 +159,9 @@ fn hit(
     if guards.guard("supposed").iter().any(before_it) && rule.kind != MarkerKind::Pressure {
         soften("only supposed, or feared");
     }
+    if of_the_therapist(rule.kind) && turn.has(guards.guard("warmth")) {
+        soften("beside it, warm words for the therapist");
+    }
     let beside = turn
         .sentences
         .iter()
@@ -183,6 +186,16 @@ fn praised(sentence: &Sentence, found: &Found, language: &Language) -> bool {
     let praise = language.markers.guard("praised");
     let mut praise = praise.iter().filter_map(|guard| guard.find(sentence));
     praise.any(|praise| praise.start < found.end && found.start < praise.end)
+}
+
+/// Whether this faults the therapist or what they do.
+fn of_the_therapist(kind: MarkerKind) -> bool {
+    matches!(
+        kind,
+        MarkerKind::ComplaintTherapist
+            | MarkerKind::ComplaintActivity
+            | MarkerKind::ComplaintParameters
+    )
 }
 
 /// Whether a scene is faulted or broken off by this.

@@ -119,14 +119,14 @@ fn hit(
         guard.before(sentence, found.start.max(1))
             && guard.find(sentence).is_some_and(|f| f.start < found.start)
     });
-    let taken_over = turn.has(guards.guard("taken_over"));
-    if (reported || sentence.quoted) && !taken_over {
+    if (reported || sentence.quoted) && !turn.guards(language).taken_over {
         return None;
     }
     if any(guards.guard("over"), sentence) {
         return None;
     }
-    if praised(sentence, &found, language) {
+    if praise(sentence, language).any(|praise| praise.start < found.end && found.start < praise.end)
+    {
         return None;
     }
     let mut against = Vec::new();
@@ -159,16 +159,13 @@ fn hit(
     if guards.guard("supposed").iter().any(before_it) && rule.kind != MarkerKind::Pressure {
         soften("only supposed, or feared");
     }
-    if of_the_therapist(rule.kind) && turn.has(guards.guard("warmth")) {
+    if of_the_therapist(rule.kind) && turn.guards(language).warmth {
         soften("beside it, warm words for the therapist");
     }
-    let beside = turn
-        .sentences
-        .iter()
-        .enumerate()
-        .find(|(n, other)| *n != index && any(guards.guard("softens"), other));
-    if let Some((_, other)) = beside {
-        against.push(format!("beside it: {}", turn.quote(other.words.clone())));
+    let softens = turn.guards(language).softens.iter().enumerate();
+    if let Some((beside, _)) = softens.into_iter().find(|(n, soft)| **soft && *n != index) {
+        let words = turn.sentences[beside].words.clone();
+        against.push(format!("beside it: {}", turn.quote(words)));
     }
     Some(Hit {
         at,
@@ -181,11 +178,10 @@ fn hit(
     })
 }
 
-/// Whether a match is part of praise for what the therapist does not do: "you don't lecture me".
-fn praised(sentence: &Sentence, found: &Found, language: &Language) -> bool {
-    let praise = language.markers.guard("praised");
-    let mut praise = praise.iter().filter_map(|guard| guard.find(sentence));
-    praise.any(|praise| praise.start < found.end && found.start < praise.end)
+/// Praise for what the therapist does not do: "you don't lecture me".
+fn praise(sentence: &Sentence, language: &Language) -> impl Iterator<Item = Found> {
+    let guards = language.markers.guard("praised").iter();
+    guards.filter_map(|guard| guard.find(sentence))
 }
 
 /// Whether this faults the therapist or what they do.
@@ -260,44 +256,37 @@ fn follows(rule: &Rule, asked: Option<&Said<'_>>, language: &Language) -> bool {
 fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &Language) -> About {
     let turn = &turns[at];
     let sentence = &turn.sentences[index];
-    let here = language.markers.guard("here");
-    let elsewhere = language.markers.guard("elsewhere");
-    if any(here, sentence) {
+    let said = turn.guards(language);
+    if said.here[index] {
         return About::Here;
     }
-    if elsewhere.iter().any(|guard| {
+    if language.markers.guard("elsewhere").iter().any(|guard| {
         guard
             .find(sentence)
             .is_some_and(|f| f.start < found.end + 6)
     }) {
         return About::Elsewhere;
     }
-    for other in turn.sentences[..index].iter().rev() {
-        if any(here, other) {
-            return About::Here;
-        }
-        if any(elsewhere, other) {
-            return About::Elsewhere;
+    let earlier = said.here[..index].iter().zip(&said.elsewhere[..index]);
+    for (here, elsewhere) in earlier.rev() {
+        match (here, elsewhere) {
+            (true, _) => return About::Here,
+            (_, true) => return About::Elsewhere,
+            _ => {}
         }
     }
-    let asked = before(turns, at, Role::Therapist);
-    if asked.is_some_and(|asked| asked.has(language.markers.guard("asked_about_us"))) {
+    let asked = before(turns, at, Role::Therapist).map(|asked| asked.guards(language));
+    if asked.is_some_and(|asked| asked.about_us) || said.here[index + 1..].contains(&true) {
         return About::Here;
     }
-    if turn.sentences[index + 1..]
-        .iter()
-        .any(|other| any(here, other))
-    {
-        return About::Here;
-    }
-    if asked.is_some_and(|asked| asked.has(elsewhere)) {
+    if asked.is_some_and(|asked| asked.elsewhere.contains(&true)) {
         return About::Elsewhere;
     }
-    let own = before(turns, at, Role::Client);
-    if own.is_some_and(|own| own.has(here)) {
+    let own = before(turns, at, Role::Client).map(|own| own.guards(language));
+    if own.is_some_and(|own| own.here.contains(&true)) {
         return About::Here;
     }
-    if own.is_some_and(|own| own.has(elsewhere)) {
+    if own.is_some_and(|own| own.elsewhere.contains(&true)) {
         return About::Elsewhere;
     }
     About::Unknown
@@ -332,15 +321,15 @@ pub(crate) fn nearness(
 ) -> Nearness {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
-    if any(guards.guard("praised"), sentence) {
+    if praise(sentence, language).next().is_some() {
         return Nearness::Praise;
     }
     if sentence.quoted || in_a_scene(turns, at) {
         return Nearness::Far;
     }
-    let near =
-        any(guards.guard("to_the_therapist"), sentence) || any(guards.guard("here"), sentence);
-    let against = guarded(sentence, language) || any(guards.guard("elsewhere"), sentence);
+    let said = turns[at].guards(language);
+    let near = said.here[index] || any(guards.guard("to_the_therapist"), sentence);
+    let against = said.elsewhere[index] || guarded(sentence, language);
     if near && against {
         Nearness::Guarded
     } else if near || !against && about(turns, at, index, &(0..0), language) == About::Here {

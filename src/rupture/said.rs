@@ -1,5 +1,7 @@
 //! A session as the rules read it: turns that take the floor, their sentences, who said them.
 
+use std::cell::OnceCell;
+
 use super::facts::questions::{self, Asked};
 use super::language::Language;
 use super::language::normal::{Sentence, sentences};
@@ -21,6 +23,24 @@ pub(crate) struct Said<'a> {
     pub(crate) asked: Vec<Asked>,
     /// Whether in it the therapist lets the client speak to somebody who is not there, rehearse or read aloud.
     pub(crate) stages: bool,
+    guards: OnceCell<Guards>,
+}
+
+/// What guards find in a turn.
+#[derive(Debug)]
+pub(crate) struct Guards {
+    /// By sentence, whether it is about this therapy,
+    pub(crate) here: Vec<bool>,
+    /// whether about something else,
+    pub(crate) elsewhere: Vec<bool>,
+    /// and whether it softens what is said beside it.
+    pub(crate) softens: Vec<bool>,
+    /// Whether another's words are made the speaker's own.
+    pub(crate) taken_over: bool,
+    /// Whether there are warm words for the therapist.
+    pub(crate) warmth: bool,
+    /// Whether it asks about what the two do here.
+    pub(crate) about_us: bool,
 }
 
 /// The turns of a transcript that say something; short answers inside the other's turn do not.
@@ -44,6 +64,7 @@ pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<S
                 length,
                 asked: questions::asked(turn.words.iter().filter(counts).map(|w| w.text.as_str())),
                 stages: false,
+                guards: OnceCell::new(),
             };
             said.stages =
                 said.role == Role::Therapist && said.has(language.markers.guard("staged"));
@@ -58,6 +79,26 @@ impl Said<'_> {
         self.sentences
             .iter()
             .any(|sentence| any(patterns, sentence))
+    }
+
+    /// What guards find in it. Every match asks, so they are looked for once: each time would take a turn of an hour
+    /// minutes.
+    pub(crate) fn guards(&self, language: &Language) -> &Guards {
+        self.guards.get_or_init(|| {
+            let patterns = |name: &str| language.markers.guard(name);
+            let each = |name: &str| {
+                let sentences = self.sentences.iter();
+                sentences.map(|one| any(patterns(name), one)).collect()
+            };
+            Guards {
+                here: each("here"),
+                elsewhere: each("elsewhere"),
+                softens: each("softens"),
+                taken_over: self.has(patterns("taken_over")),
+                warmth: self.has(patterns("warmth")),
+                about_us: self.has(patterns("asked_about_us")),
+            }
+        })
     }
 
     /// Whether it asks openly.

@@ -193,11 +193,7 @@ impl Measuring {
         self.samples += (block.len() / count) as u64;
         for (index, channel) in self.channels.iter_mut().enumerate() {
             let samples = block.iter().skip(index).step_by(count).copied();
-            channel.push(samples, &mut |spectrum| {
-                if let Some(arrivals) = &mut self.arrivals {
-                    arrivals.hear(index, spectrum);
-                }
-            });
+            channel.push(samples, &mut hear(&mut self.arrivals, index));
         }
     }
 
@@ -225,18 +221,21 @@ impl Measuring {
         let mut arrivals = self.arrivals;
         let channels = self.channels.into_iter().enumerate();
         let channels = channels
-            .map(|(index, channel)| {
-                channel.finish(&mut |spectrum| {
-                    if let Some(arrivals) = &mut arrivals {
-                        arrivals.hear(index, spectrum);
-                    }
-                })
-            })
+            .map(|(index, channel)| channel.finish(&mut hear(&mut arrivals, index)))
             .collect();
         Features {
             channels,
             arrivals: arrivals.map_or_else(Vec::new, Arrivals::finish),
             samples: self.samples,
+        }
+    }
+}
+
+/// What takes the spectra of a channel in, where arrivals are found.
+fn hear(arrivals: &mut Option<Arrivals>, channel: usize) -> impl FnMut(&[Complex32]) {
+    move |spectrum| {
+        if let Some(arrivals) = arrivals {
+            arrivals.hear(channel, spectrum);
         }
     }
 }

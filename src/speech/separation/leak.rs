@@ -5,7 +5,7 @@
 //! again every few seconds, from where the other last and next talked alone.
 
 use super::delay::Delay;
-use super::noise::{Noise, percentile};
+use super::noise::{Noise, percentile, somebody_talks};
 use super::seats::Seats;
 use crate::audio::levels::humps::humps;
 use crate::speech::features::{BANDS, Features, from_db};
@@ -124,11 +124,12 @@ impl Sides {
         let margin_db = (0..count)
             .map(|at| margin([stations[0][at].bleed_db, stations[1][at].bleed_db]))
             .collect();
+        let little_apart = margin(whole.map(|leak| leak.bleed_db)) < MARGIN_DB;
         Sides {
             stations,
             whole,
             margin_db,
-            seats,
+            seats: seats.filter(|_| little_apart),
             told,
         }
     }
@@ -138,10 +139,9 @@ impl Sides {
         self.told
     }
 
-    /// Whose voice arrives first at a frame: from 1, the first's, to -1, the second's; 0 where that says nothing.
-    pub fn whose(&self, features: &Features, frame: usize) -> f32 {
-        let seats = self.seats.as_ref().zip(features.arrivals.get(frame));
-        seats.map_or(0.0, |(seats, arrival)| seats.whose(*arrival))
+    /// Where the two sit, if that is heard, and where levels hold them little apart.
+    pub fn seats(&self) -> Option<&Seats> {
+        self.seats.as_ref()
     }
 
     /// Leak of the other's voice into a channel at a frame, in dB.
@@ -205,8 +205,7 @@ fn talks(
     }
     if let Some(seats) = seats {
         for (frame, first) in &mut talks {
-            let arrival = features.arrivals.get(*frame).copied();
-            *first = arrival.map_or(0.0, |arrival| seats.whose(arrival));
+            *first = seats.whose(features, *frame);
         }
         return (talks, true);
     }
@@ -229,11 +228,10 @@ fn differences(features: &Features, noise: &[Noise], delay: &Delay) -> Vec<(usiz
             if there >= two.len() {
                 return None;
             }
-            let levels = [one.level_db(frame), two.level_db(there)];
-            let clear = levels[0] - noise[0].level(frame) > 10.0
-                || levels[1] - noise[1].level(there) > 10.0;
-            let voice = one.voice(frame).max(two.voice(there)) > 0.5;
-            (clear && voice).then(|| (frame, levels.map(|db| f64::from(from_db(db)))))
+            somebody_talks(features, noise, [frame, there]).then(|| {
+                let levels = [one.level_db(frame), two.level_db(there)];
+                (frame, levels.map(|db| f64::from(from_db(db))))
+            })
         })
         .collect();
     let (mut first, mut end) = (0, 0);

@@ -1,6 +1,6 @@
 //! How loud a channel is when nobody speaks, by minute and band.
 
-use crate::speech::features::{BANDS, ChannelFeatures, bins, from_db, to_db};
+use crate::speech::features::{BANDS, ChannelFeatures, Features, bins, from_db, to_db};
 
 /// The noise floor is followed in blocks of this many frames (one minute).
 const NOISE_BLOCK: usize = 6_000;
@@ -8,6 +8,16 @@ const NOISE_BLOCK: usize = 6_000;
 const NOISE_MEAN: usize = 15;
 /// No microphone is quieter than this, in dBFS a band.
 pub const QUIETEST_DB: f32 = -95.0;
+
+/// Talk stands out by at least so much over the noise, in dB.
+const TALK_DB: f32 = 10.0;
+
+/// Whether somebody clearly talks, at a frame of each channel's clock.
+pub fn somebody_talks(features: &Features, noise: &[Noise], frames: [usize; 2]) -> bool {
+    let each = || features.channels.iter().zip(noise).zip(frames);
+    let voice = each().any(|((channel, _), frame)| channel.voice(frame) > 0.5);
+    voice && each().any(|((channel, noise), at)| channel.level_db(at) - noise.level(at) > TALK_DB)
+}
 
 /// Noise floor of a channel, by minute and band, in dBFS.
 #[derive(Debug, Clone)]

@@ -3,8 +3,7 @@
 //! At a desk both voices may be as loud at either microphone; then levels tell nobody from anybody. But each voice
 //! comes to the nearer microphone earlier, by the same span as long as its speaker sits there.
 
-use super::noise::Noise;
-use crate::speech::arrival::Arrival;
+use super::noise::{Noise, somebody_talks};
 use crate::speech::features::Features;
 
 /// A shift counts where the sounds agree at least so well, 0 to 1,
@@ -30,7 +29,11 @@ impl Seats {
         let mut held = [0u32; 256];
         let cell = |late: i8| (i16::from(late) + 128) as usize;
         let heard: Vec<Option<i8>> = (0..features.arrivals.len())
-            .map(|frame| clearly(features, noise, frame))
+            .map(|frame| {
+                let arrival = features.arrivals[frame];
+                let counts = arrival.clear() >= CLEAR;
+                (counts && somebody_talks(features, noise, [frame; 2])).then_some(arrival.late)
+            })
             .collect();
         let stays = |one: &Option<i8>, next: &Option<i8>| {
             one.zip(*next)
@@ -63,8 +66,11 @@ impl Seats {
         })
     }
 
-    /// Whose voice arrives so, from 1, the first's, to -1, the second's; 0 where it does not say.
-    pub fn whose(&self, arrival: Arrival) -> f32 {
+    /// Whose voice arrives first at a frame: from 1, the first's, to -1, the second's; 0 where that says nothing.
+    pub fn whose(&self, features: &Features, frame: usize) -> f32 {
+        let Some(arrival) = features.arrivals.get(frame) else {
+            return 0.0;
+        };
         let [first, second] = self.late.map(f32::from);
         let half = (first - second) / 2.0;
         let beyond = (f32::from(arrival.late) - second - half) / half;
@@ -74,13 +80,4 @@ impl Seats {
         }
         beyond.clamp(-1.0, 1.0)
     }
-}
-
-/// The shift at a frame in which somebody clearly talks.
-fn clearly(features: &Features, noise: &[Noise], frame: usize) -> Option<i8> {
-    let arrival = features.arrivals[frame];
-    let talks = features.channels.iter().zip(noise).any(|(channel, noise)| {
-        channel.level_db(frame) - noise.level(frame) > 10.0 && channel.voice(frame) > 0.5
-    });
-    (talks && arrival.clear() >= CLEAR).then_some(arrival.late)
 }

@@ -6,7 +6,7 @@
 
 use super::VOICE_ON;
 use super::delay::Delay;
-use super::leak::{MARGIN_DB, Sides};
+use super::leak::Sides;
 use super::noise::Noise;
 use crate::speech::features::{BANDS, Features};
 
@@ -97,8 +97,8 @@ fn say(features: &Features, noise: &[Noise], sides: &Sides, delay: &Delay, frame
         say.heard += 1;
     }
     say.balance /= BANDS as f32;
-    if sides.whole_margin_db() < MARGIN_DB {
-        say.balance += ARRIVAL * sides.whose(features, frame);
+    if let Some(seats) = sides.seats() {
+        say.balance += ARRIVAL * seats.whose(features, frame);
     }
     say
 }

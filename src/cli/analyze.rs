@@ -87,7 +87,17 @@ pub fn run(args: &AnalyzeArgs, cx: &Context) -> Result<()> {
     unlocked
         .vault()
         .note(Event::AnalysisWritten, Some(&session.id()), cx.now())?;
-    tell(&analysis, &judgements(&session)?, cx)
+    tell(&analysis, &judgements(&session)?, cx)?;
+    if !cx.json {
+        let id = session.id();
+        cx.say(&format!(
+            "Your judgement: undertone judge {id} NUMBER agree|disagree|recode KIND"
+        ));
+        cx.say(&format!(
+            "What is missing: undertone judge {id} TURN add KIND"
+        ));
+    }
+    Ok(())
 }
 
 fn analyze(transcript: &Transcript, digest: Option<String>, cx: &Context) -> Analysis {

@@ -62,13 +62,16 @@ impl Context {
         Vault::open(&self.vault_dir)
     }
 
-    /// Opens the vault with its passphrase, asking for it.
+    /// Opens the vault with its passphrase, asking for it; its recovery key opens it as well.
     ///
     /// # Errors
     /// As [`Context::vault`]; [`Kind::Locked`] for a wrong passphrase.
     pub fn unlock(&self) -> Result<Unlocked> {
         let vault = self.vault()?;
-        let passphrase = passphrase::ask(&self.passphrase, "Passphrase of the vault: ")?;
+        let passphrase = passphrase::ask(
+            &self.passphrase,
+            "Passphrase of the vault, or its recovery key: ",
+        )?;
         let unlocked = vault.unlock(&passphrase)?;
         vault.note(Event::VaultUnlocked, None, self.now())?;
         for stranger in unlocked.strangers() {

@@ -72,13 +72,19 @@ impl What {
         })
     }
 
-    /// What the ending of a file's name asks for; `.age` at the end is looked through.
-    fn of(path: &Path) -> Option<What> {
-        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-        match ending.as_str() {
-            "age" => What::of(Path::new(path.file_stem()?)),
-            "wav" => Some(What::Audio),
-            other => What::from_str(other, true).ok(),
+    /// What the ending of a file's name asks for, and text where it has none; `.age` at the end is looked through.
+    fn of(path: &Path) -> Result<What> {
+        let Some(ending) = path.extension().and_then(|ending| ending.to_str()) else {
+            return Ok(What::Txt);
+        };
+        match ending.to_ascii_lowercase().as_str() {
+            "age" => What::of(path.file_stem().map_or(path, Path::new)),
+            "wav" => Ok(What::Audio),
+            other => What::from_str(other, true).map_err(|_| {
+                Error::new(Kind::Usage, format!("A file of the kind .{other} cannot be written."))
+                    .hint("undertone export … -o FILE.docx   (or json, jsonl, txt, md, vtt, srt, csv; the sound: wav)")
+                    .hint("or say what it is to hold: --format docx")
+            }),
         }
     }
 }
@@ -93,10 +99,7 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     let id = vault.find(&args.session)?;
     let to_stdout = args.output == Path::new("-");
-    let what = args
-        .format
-        .or_else(|| What::of(&args.output))
-        .unwrap_or(What::Txt);
+    let what = args.format.map_or_else(|| What::of(&args.output), Ok)?;
     let output = std::path::absolute(&args.output)
         .map_err(|error| Error::io("writing", &args.output, &error))?;
     if to_stdout {

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::analyze::{ANALYSIS, JUDGEMENTS, judgements};
 use super::{Context, written};
@@ -18,12 +19,12 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 pub struct JudgeArgs {
     /// Which session: its id, the beginning of its id, or `last`
     session: String,
-    /// Number of the finding; with `add`, number of the client's turn
+    /// Number of the finding; with `add`, number of the client's turn, as `export --format csv` has it
     number: u32,
     /// What you say of it
     judgement: Own,
     /// What it is, with `recode` and `add`
-    #[arg(value_parser = kind)]
+    #[arg(value_parser = kinds())]
     kind: Option<MarkerKind>,
     /// Add a note: it is read from stdin, never from an argument
     #[arg(long)]
@@ -42,15 +43,19 @@ enum Own {
     Add,
 }
 
-fn kind(text: &str) -> Result<MarkerKind, String> {
-    let text = text.replace('-', "_");
-    MarkerKind::ALL
-        .into_iter()
-        .find(|kind| kind.id() == text)
-        .ok_or_else(|| {
-            let known: Vec<&str> = MarkerKind::ALL.iter().map(|kind| kind.id()).collect();
-            format!("known kinds: {}", known.join(", "))
-        })
+/// Kinds by their names, each with what it is called on the screen.
+fn kinds() -> impl TypedValueParser<Value = MarkerKind> {
+    let named = MarkerKind::ALL.map(|kind| {
+        PossibleValue::new(kind.id())
+            .alias(kind.id().replace('_', "-"))
+            .help(kind.label())
+    });
+    PossibleValuesParser::new(named).try_map(|name| {
+        let name = name.replace('-', "_");
+        let mut all = MarkerKind::ALL.into_iter();
+        all.find(|kind| kind.id() == name)
+            .ok_or("no kind of marker")
+    })
 }
 
 /// Runs the command.
@@ -69,7 +74,8 @@ pub fn run(args: &JudgeArgs, cx: &Context) -> Result<()> {
     let note = if args.note { Some(note(cx)?) } else { None };
     if args.judgement == Own::Add {
         let kind = args.kind.ok_or_else(|| {
-            Error::new(Kind::Usage, "What it is has to be said.").hint("undertone judge --help")
+            Error::new(Kind::Usage, "What it is has to be said.")
+                .hint("undertone judge --help   (names the kinds)")
         })?;
         own.add(&written::read(&session)?, args.number, kind, note, cx.now())?;
     } else {

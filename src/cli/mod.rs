@@ -33,6 +33,7 @@ mod signals;
 mod sound;
 mod terminal;
 mod transcribe;
+mod verify;
 mod written;
 
 pub use context::{Context, TOOL};
@@ -44,7 +45,7 @@ use crate::{Error, Kind, Result};
 /// Two microphones, one for the therapist and one for the client. Everything is sealed from the
 /// first sample, and nothing ever goes over a network.
 #[derive(Debug, Parser)]
-#[command(name = "undertone", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "undertone", version, max_term_width = 80, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -103,7 +104,7 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Read a session
     Show(show::ShowArgs),
-    /// Hand on a session: to a file, to stdout, or sealed to somebody
+    /// Write a session to a file or to stdout, or seal it to somebody
     Export(export::ExportArgs),
     /// Find passages where strain may have been voiced, and gather the facts of a session
     Analyze(analyze::AnalyzeArgs),
@@ -113,6 +114,8 @@ enum Command {
     Judge(judge::JudgeArgs),
     /// Save what an interrupted recording holds
     Recover(recover::RecoverArgs),
+    /// Tell whether sessions are as they were sealed
+    Verify(verify::VerifyArgs),
     /// Delete a session for good
     Delete(delete::DeleteArgs),
     /// List, import and check speech models
@@ -177,6 +180,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Consent(args) => consent::run(args, &context),
         Command::Judge(args) => judge::run(args, &context),
         Command::Recover(args) => recover::run(args, &context),
+        Command::Verify(args) => verify::run(args, &context),
         Command::Delete(args) => delete::run(args, &context),
         Command::Model(args) => model::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),

@@ -301,7 +301,7 @@ pub(super) fn tell(transcript: &Transcript, took: Duration, cx: &Context) {
              certain."
         ));
     }
-    cx.say("Next: undertone show");
+    cx.say(&format!("Next: undertone show {}", transcript.session.id));
 }
 
 /// Voices held apart by less than this, in dB, are told.

@@ -106,21 +106,6 @@ impl MarkerKind {
                 | MarkerKind::Avoidance
         )
     }
-
-    /// Whether the client moves against; otherwise they move away.
-    #[must_use]
-    pub fn confronts(self) -> bool {
-        matches!(
-            self,
-            MarkerKind::ComplaintProgress
-                | MarkerKind::ComplaintTherapist
-                | MarkerKind::ComplaintActivity
-                | MarkerKind::ComplaintParameters
-                | MarkerKind::Rejecting
-                | MarkerKind::SelfDefence
-                | MarkerKind::Pressure
-        )
-    }
 }
 
 /// How plainly the words say it. Not how grave it is.
@@ -292,7 +277,7 @@ pub enum Outcome {
     ReceivedFirst,
     /// The first answer defends, in whatever way.
     ExplainedFirst,
-    /// Some of each, beginning with what receives or with both at once.
+    /// Some of each, beginning with what receives, with both at once, or with going on with something else.
     Mixed,
     /// The answers only go on with something else.
     NotTakenUp,
@@ -413,7 +398,7 @@ pub struct Episode {
     pub replies: Vec<Reply>,
     /// What order these came in.
     pub outcome: Outcome,
-    /// Readings side by side, the one said last and most plainly first.
+    /// Readings side by side, the one said most plainly first.
     pub readings: Vec<Reading>,
     /// The steps of repair, each heard or not.
     pub repair: Vec<Repair>,

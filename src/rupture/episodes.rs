@@ -12,7 +12,7 @@ use super::language::Language;
 use super::markers::{Hit, runs};
 use super::readings::readings;
 use super::recall::Resemblance;
-use super::replies::{Acts, Before, acts, reply};
+use super::replies::{Acts, acts, reply};
 use super::said::Said;
 use crate::transcript::Role;
 use crate::transcript::spans::millis;
@@ -46,6 +46,8 @@ pub(crate) fn episodes(
         let same = (later.at, later.kind) == (first.at, first.kind);
         if same {
             first.evidence.append(&mut later.evidence);
+            later.against.retain(|why| !first.against.contains(why));
+            first.against.append(&mut later.against);
         }
         same
     });
@@ -60,14 +62,19 @@ pub(crate) fn episodes(
 fn grouped(hits: Vec<Hit>, turns: &[Said<'_>]) -> Vec<Vec<Hit>> {
     let mut groups: Vec<Vec<Hit>> = Vec::new();
     for hit in hits {
+        let first = hit.since.unwrap_or(hit.at);
         match groups.last_mut() {
-            Some(group) if hit.at <= window(group, turns).last().map_or(0, |at| at + 1) => {
-                group.push(hit);
-            }
+            Some(group) if first <= reached(group, turns) + 1 => group.push(hit),
             _ => groups.push(vec![hit]),
         }
     }
     groups
+}
+
+/// The last turn of a group of markers and the answers to them.
+fn reached(group: &[Hit], turns: &[Said<'_>]) -> usize {
+    let answered = window(group, turns).last().copied().unwrap_or(0);
+    group.iter().map(|hit| hit.at).fold(answered, usize::max)
 }
 
 /// Indices of the therapist's turns after the first marker, up to [`WINDOW`] after the last one.
@@ -93,31 +100,24 @@ fn episode(
         .map(|hit| hit.since.unwrap_or(hit.at))
         .min()
         .unwrap_or(0);
-    let reached = window
-        .last()
-        .copied()
-        .unwrap_or(0)
-        .max(group.last().map_or(0, |hit| hit.at));
+    let reached = reached(group, turns);
     // The client's uptake belongs to it.
     let last = match turns.get(reached + 1) {
         Some(next) if next.role == Role::Client => reached + 1,
         _ => reached,
     };
-    let mut before = Before::default();
+    // Whether the client was received in an earlier turn.
+    let mut received = false;
     let mut done: Vec<(usize, Acts)> = Vec::new();
     for at in window {
-        before.asked_why = at > 0
-            && turns[at - 1].role == Role::Client
-            && before.received
-            && turns[at - 1].has(language.replies.guard("asked_why"));
-        let mut acts = acts(&turns[at], before, language);
-        acts.stance = resemblance.stance(at, acts.stance, before.received);
+        let mut acts = acts(&turns[at], received, language);
+        acts.stance = resemblance.stance(at, acts.stance, received);
         match acts.stance {
             Stance::Receives => acts.kinds.retain(|(kind, _)| kind.receives()),
             Stance::Defends => acts.kinds.retain(|(kind, _)| !kind.receives()),
             _ => {}
         }
-        before.received |= acts.stance == Stance::Receives || acts.stance == Stance::Mixed;
+        received |= acts.stance == Stance::Receives || acts.stance == Stance::Mixed;
         done.push((at, acts));
     }
     let replies: Vec<Reply> = done
@@ -184,7 +184,7 @@ fn nothing(turns: &[Said<'_>], at: usize) -> Marker {
 
 /// What order the replies came in. Turns that do nothing do not count.
 fn outcome(replies: &[Reply]) -> Outcome {
-    let only_redirects = |reply: &Reply| reply.kinds.iter().all(|k| *k == ReplyKind::Redirect);
+    let only_redirects = |reply: &Reply| reply.kinds == [ReplyKind::Redirect];
     let answers: Vec<&Reply> = replies
         .iter()
         .filter(|r| r.stance != Stance::Unclear)
@@ -209,13 +209,6 @@ fn outcome(replies: &[Reply]) -> Outcome {
 /// The steps of repair, each where it was heard first: by its words, or else by what a whole reply
 /// resembles.
 fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance) -> Vec<Repair> {
-    let all = || {
-        done.iter().flat_map(|(at, acts)| {
-            acts.kinds
-                .iter()
-                .map(move |(kind, index)| (*at, *kind, *index))
-        })
-    };
     let line = |at: usize, words: Range<usize>| {
         let turn = &turns[at];
         Line {
@@ -224,21 +217,30 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance)
             quote: turn.quote(words),
         }
     };
-    let by_words = |(at, _, index): (usize, ReplyKind, usize)| {
-        line(at, turns[at].sentences[index].words.clone())
-    };
     let step_of = |kind| match kind {
         ReplyKind::Validate | ReplyKind::Thank => Some(RepairStep::ValidateCourage),
         ReplyKind::Renegotiate => Some(RepairStep::Renegotiate),
         ReplyKind::HereAndNow => Some(RepairStep::TalkAboutProcess),
         _ => None,
     };
-    let named = |step: RepairStep| {
-        all()
-            .take_while(|(_, kind, _)| step != RepairStep::ValidateCourage || kind.receives())
-            .find(|(at, kind, _)| step_of(*kind) == Some(step) && resemblance.may_take(*at, step))
-    };
     let defends = |acts: &Acts| matches!(acts.stance, Stance::Defends | Stance::Mixed);
+    let named = |step: RepairStep| {
+        let first = step == RepairStep::ValidateCourage;
+        for (at, acts) in done {
+            for (kind, index) in &acts.kinds {
+                if first && !kind.receives() {
+                    return None;
+                }
+                if step_of(*kind) == Some(step) && resemblance.may_take(*at, step) {
+                    return Some(line(*at, turns[*at].sentences[*index].words.clone()));
+                }
+            }
+            if first && defends(acts) {
+                return None;
+            }
+        }
+        None
+    };
     let resembles = |step: RepairStep| {
         let (at, _) = done
             .iter()
@@ -255,7 +257,7 @@ fn repair(done: &[(usize, Acts)], turns: &[Said<'_>], resemblance: &Resemblance)
     ]
     .map(|step| Repair {
         step,
-        heard: named(step).map(by_words).or_else(|| resembles(step)),
+        heard: named(step).or_else(|| resembles(step)),
     })
     .to_vec()
 }

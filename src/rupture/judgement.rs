@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Analysis;
 use super::data::{Marker, MarkerKind};
-use crate::transcript::{Transcript, named};
+use crate::transcript::{Role, Transcript, named};
 use crate::{Error, Kind, Result};
 
 /// The schema's name as written in every file of judgements.
@@ -23,6 +23,9 @@ pub const LONGEST_NOTE: usize = 4000;
 
 /// Most judgements of one session.
 const MOST: usize = 10_000;
+
+/// Where turns have numbers.
+const NUMBERED: &str = "undertone export SESSION --format csv   (numbers the turns)";
 
 /// What the therapist says of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -142,6 +145,9 @@ impl Judgements {
                 .hint("undertone analyze SESSION   (numbers them)")
             })?;
         let kind = match (verdict, kind) {
+            (Verdict::Recode, Some(kind)) if kind == marker.kind => {
+                return Err(usage("It is of this kind already."));
+            }
             (Verdict::Recode, Some(kind)) => kind,
             (Verdict::Agree | Verdict::Disagree, None) => marker.kind,
             (Verdict::Recode, None) => return Err(usage("Another kind is needed.")),
@@ -162,7 +168,7 @@ impl Judgements {
     /// Adds what nothing found: a turn of the client, by its number.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is no such turn; [`Kind::Usage`] if the note is too long.
+    /// [`Kind::NotFound`] if there is no such turn; [`Kind::Usage`] if the client does not speak in it, or the note is too long.
     pub fn add(
         &mut self,
         transcript: &Transcript,
@@ -180,8 +186,17 @@ impl Judgements {
                     Kind::NotFound,
                     format!("There is no turn of number {turn}."),
                 )
-                .hint("undertone export SESSION --format json   (numbers the turns)")
+                .hint(NUMBERED)
             })?;
+        let mut speakers = transcript.speakers.iter();
+        let speaker = speakers.find(|speaker| speaker.id == turn.speaker);
+        if speaker.is_none_or(|speaker| speaker.role != Role::Client) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("Turn {} is not the client's.", turn.id),
+            )
+            .hint(NUMBERED));
+        }
         self.enter(Judgement {
             at: now,
             verdict: Verdict::Add,

@@ -60,10 +60,11 @@ pub(crate) fn markers(turns: &[Said<'_>], at: usize, language: &Language) -> Vec
             Some(other) => {
                 if hit.words.start <= other.words.end + 1 {
                     other.words.end = other.words.end.max(hit.words.end);
+                } else if hit.tier < other.tier {
+                    other.words = hit.words;
+                    other.against = hit.against;
                 }
-                if hit.tier < other.tier {
-                    other.tier = hit.tier;
-                }
+                other.tier = other.tier.min(hit.tier);
                 other.evidence.extend(hit.evidence);
             }
             None => hits.push(hit),
@@ -219,7 +220,7 @@ fn evidence(turn: &Said<'_>, sentence: &Sentence, found: &Found) -> Evidence {
     }
 }
 
-/// Whether a guard is found that ends where the match begins, or one word into it.
+/// Whether a guard is found that ends where the match begins, or one word before it.
 fn ends_at(guard: &Pattern, sentence: &Sentence, at: usize) -> bool {
     let first = at.saturating_sub(5);
     (first..at).any(|from| {
@@ -236,17 +237,15 @@ fn follows(rule: &Rule, asked: Option<&Said<'_>>, language: &Language) -> bool {
     }
     if rule.after_statement
         && !asked.is_some_and(|asked| {
-            asked.length > 3 && (asked.asked.is_empty() || asked.has(&language.words.suggests))
+            asked.length > 3 && (asked.asked.is_empty() || asked.guards(language).suggests)
         })
     {
         return false;
     }
     if rule.after_inner {
         let Some(asked) = asked else { return false };
-        if asked.has(&language.words.offers_change) {
-            return false;
-        }
-        return asked.has(&language.words.inner) || asked.asks_openly();
+        let guards = asked.guards(language);
+        return !guards.offers_change && (guards.inner || asked.asks_openly());
     }
     true
 }

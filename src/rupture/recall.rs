@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::data::{Behaviour, Evidence, EvidenceBy, RepairStep, Stance, Tier};
 use super::language::Language;
-use super::language::encoder::{Encoded, Text, WORDS, plain};
+use super::language::encoder::{Encoded, Text, WORDS, WORDS_BEFORE, plain};
 use super::language::normal::sure;
 use super::markers::{Hit, Nearness, nearness};
 use super::said::{Said, before};
@@ -84,9 +84,16 @@ struct Passage {
     words: Vec<String>,
 }
 
-/// What the other last said before a turn, as the encoder reads it.
+/// What the other last said before a turn, as the encoder reads it: the end of it.
 fn said_before(turns: &[Said<'_>], at: usize, role: Role) -> Vec<String> {
-    before(turns, at, role).map_or_else(Vec::new, |said| plain(&said.turn.words))
+    let Some(said) = before(turns, at, role) else {
+        return Vec::new();
+    };
+    // With murmurs and repeats, which are not read.
+    let from = said.turn.words.len().saturating_sub(4 * WORDS_BEFORE);
+    let mut words = plain(&said.turn.words[from..]);
+    words.drain(..words.len().saturating_sub(WORDS_BEFORE));
+    words
 }
 
 /// The passages of the client's turns.
@@ -126,6 +133,14 @@ struct Sentence {
     alone: Encoded,
     /// The place of the passage it lies in.
     passage: usize,
+}
+
+/// The first words of a turn that are more than "Okay.".
+fn telling(turn: &Said<'_>) -> Option<std::ops::Range<usize>> {
+    let mut sentences = turn.sentences.iter();
+    let long = sentences.find(|sentence| sentence.tokens.len() >= LEAST_WORDS_OF_A_REPLY);
+    let first = long.or(turn.sentences.first())?;
+    Some(first.words.clone())
 }
 
 /// Gives a marker that a rule found the kind that its whole passage resembles, unless the rule's is near to that.
@@ -255,11 +270,11 @@ impl Resemblance {
         }];
         let answer = self.answer(at);
         if let Some((next, _)) = answer.filter(|(_, answer)| answer.strain > 0.0)
-            && let Some(first) = turns[next].sentences.first()
+            && let Some(says) = telling(&turns[next])
         {
             evidence.push(Evidence {
                 by: EvidenceBy::Answer,
-                what: turns[next].quote(first.words.clone()),
+                what: turns[next].quote(says),
             });
         }
         Some(Hit {
@@ -295,6 +310,11 @@ impl Resemblance {
     /// possible, and possible ones that resemble them far less are not told. Its kind is weighed too.
     pub(crate) fn weigh(&self, mut hit: Hit, turns: &[Said<'_>]) -> Option<Hit> {
         let turn = &turns[hit.at];
+        if !turn.turn.words[hit.words.clone()].iter().all(sure) {
+            hit.tier = Tier::Possible;
+            hit.against
+                .push("not every word of it was surely heard".into());
+        }
         let answered = self.answered(hit.at);
         let sentences = turn.sentences.iter().enumerate();
         let heard: Vec<&Sentence> = sentences

@@ -15,17 +15,9 @@ pub(crate) struct Acts {
     pub(crate) stance: Stance,
 }
 
-/// What a reply depends on besides its own words.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Before {
-    /// The client was received in an earlier turn of the episode.
-    pub(crate) received: bool,
-    /// The client asked for a reason just before.
-    pub(crate) asked_why: bool,
-}
-
-/// What the therapist does in this turn, by wording.
-pub(crate) fn acts(turn: &Said<'_>, before: Before, language: &Language) -> Acts {
+/// What the therapist does in this turn, by wording. `received`: whether the client was received in an earlier turn of the
+/// episode.
+pub(crate) fn acts(turn: &Said<'_>, received: bool, language: &Language) -> Acts {
     let mut kinds: Vec<(ReplyKind, usize)> = Vec::new();
     for (index, sentence) in turn.sentences.iter().enumerate() {
         for (kind, _) in in_sentence(sentence, language) {
@@ -34,7 +26,7 @@ pub(crate) fn acts(turn: &Said<'_>, before: Before, language: &Language) -> Acts
             }
         }
     }
-    settle(&mut kinds, before);
+    settle(&mut kinds, received);
     let all: Vec<ReplyKind> = kinds.iter().map(|(kind, _)| *kind).collect();
     let stance = stance(&all);
     Acts { kinds, stance }
@@ -99,8 +91,7 @@ fn in_sentence(sentence: &Sentence, language: &Language) -> Vec<(ReplyKind, usiz
 }
 
 /// What order makes of the kinds of a turn.
-fn settle(kinds: &mut Vec<(ReplyKind, usize)>, before: Before) {
-    let mut received = before.received || before.asked_why;
+fn settle(kinds: &mut Vec<(ReplyKind, usize)>, mut received: bool) {
     let mut defended = false;
     kinds.retain(|(kind, _)| {
         let keep = match kind {

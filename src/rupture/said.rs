@@ -4,13 +4,10 @@ use std::cell::OnceCell;
 
 use super::facts::questions::{self, Asked};
 use super::language::Language;
-use super::language::normal::{Sentence, sentences};
+use super::language::normal::{LONGEST, Sentence, sentences};
 use super::language::pattern::Pattern;
 use crate::speech::Word;
 use crate::transcript::{Role, Transcript, Turn};
-
-/// Most words of a quote; longer ones are cut at the end.
-const LONGEST_QUOTE: usize = 60;
 
 /// A turn that takes the floor.
 #[derive(Debug)]
@@ -41,6 +38,12 @@ pub(crate) struct Guards {
     pub(crate) warmth: bool,
     /// Whether it asks about what the two do here.
     pub(crate) about_us: bool,
+    /// Whether it offers another subject, or ends the hour.
+    pub(crate) offers_change: bool,
+    /// Whether it speaks of what the other feels.
+    pub(crate) inner: bool,
+    /// Whether it suggests or supposes something.
+    pub(crate) suggests: bool,
 }
 
 /// The turns of a transcript that say something; short answers inside the other's turn do not.
@@ -97,6 +100,9 @@ impl Said<'_> {
                 taken_over: self.has(patterns("taken_over")),
                 warmth: self.has(patterns("warmth")),
                 about_us: self.has(patterns("asked_about_us")),
+                offers_change: self.has(&language.words.offers_change),
+                inner: self.has(&language.words.inner),
+                suggests: self.has(&language.words.suggests),
             }
         })
     }
@@ -106,15 +112,15 @@ impl Said<'_> {
         self.asked.contains(&Asked::Open)
     }
 
-    /// The words of a range, suspect ones left out.
+    /// The words of a range, suspect ones left out; as many as the longest sentence has.
     pub(crate) fn quote(&self, words: std::ops::Range<usize>) -> String {
         let mut kept: Vec<&str> = self.turn.words[words]
             .iter()
             .filter(|word| !word.suspect)
             .map(|word| word.text.as_str())
             .collect();
-        if kept.len() > LONGEST_QUOTE {
-            kept.truncate(LONGEST_QUOTE);
+        if kept.len() > LONGEST {
+            kept.truncate(LONGEST);
             kept.push("…");
         }
         kept.join(" ")

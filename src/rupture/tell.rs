@@ -76,9 +76,6 @@ pub fn tell(analysis: &Analysis, judgements: &Judgements, width: usize) -> Vec<S
     lines.extend(LISTENED_FOR.iter().map(|what| format!("- {what}")));
     lines.push("Not listened for:".into());
     lines.extend(NOT_LISTENED_FOR.iter().map(|what| format!("- {what}")));
-    if !analysis.episodes.is_empty() {
-        lines.push("Your judgement: undertone judge SESSION NUMBER agree|disagree|recode".into());
-    }
     let mut all: Vec<String> = lines.iter().flat_map(|line| wrap(line, width)).collect();
     if let Some(found) = &analysis.facts {
         all.push(String::new());

@@ -1,6 +1,7 @@
 //! From a window's words to a channel's: where in the session each was said, and whether it is the
 //! channel's own.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::engine::{WindowWord, Written};
@@ -30,7 +31,8 @@ pub struct Drafts<'a> {
     ownership: &'a Ownership,
     channels: Vec<Draft>,
     leaked: u32,
-    language: Option<String>,
+    /// How many words were written in each language.
+    languages: BTreeMap<&'static str, usize>,
 }
 
 /// The words of one channel while they come in.
@@ -47,15 +49,15 @@ impl<'a> Drafts<'a> {
             ownership,
             channels: vec![Draft::default(); channels],
             leaked: 0,
-            language: None,
+            languages: BTreeMap::new(),
         }
     }
 
     /// Takes in a window's words: those that are the channel's own.
     pub fn add(&mut self, channel: usize, window: &Window, written: &Written) {
         let words = &written.words;
-        if self.language.is_none() && !words.is_empty() {
-            self.language = written.language.map(str::to_owned);
+        if let Some(language) = written.language {
+            *self.languages.entry(language).or_default() += words.len();
         }
         let places = place(words, window, self.ownership.activity(channel));
         let mut before = 0.0;
@@ -104,6 +106,8 @@ impl<'a> Drafts<'a> {
             _ => [Vec::new(), Vec::new()],
         };
         let mut leaked = self.leaked;
+        let mostly = self.languages.into_iter().filter(|(_, words)| *words > 0);
+        let mostly = mostly.max_by_key(|(_, words)| *words);
         let mut channels = Vec::with_capacity(written.len());
         for ((index, (mut words, mut own)), copies) in written.into_iter().enumerate().zip(copies) {
             // A copy says what the voice was that is heard there.
@@ -134,7 +138,7 @@ impl<'a> Drafts<'a> {
         Heard {
             channels,
             separation: ownership.report(leaked),
-            language: self.language.unwrap_or_else(|| "en".to_owned()),
+            language: mostly.map_or("en", |(language, _)| language).to_owned(),
             duration,
         }
     }

@@ -42,6 +42,9 @@ pub struct Decoding {
 /// Hypotheses that are followed at once where nothing else is asked for.
 pub const BEAM: usize = 5;
 
+/// From so many words on the language of a window holds for those after it.
+const ENOUGH_WORDS: usize = 8;
+
 /// Name and version of the engine, as written in transcripts.
 pub const ENGINE_NAME: &str = NAME;
 
@@ -83,6 +86,14 @@ pub struct Written {
     pub words: Vec<WindowWord>,
     /// The language it was decoded in, ISO 639-1.
     pub language: Option<&'static str>,
+}
+
+impl Written {
+    /// The language, where enough was said to tell: "mm" is of any.
+    #[must_use]
+    pub fn surely_in(&self) -> Option<&'static str> {
+        self.language.filter(|_| self.words.len() >= ENOUGH_WORDS)
+    }
 }
 
 /// A token of text with its time, as an engine writes it.
@@ -190,20 +201,21 @@ impl Worker<'_> {
         })
     }
 
-    /// Transcribes one window in the language that `decoding` asks for.
+    /// Transcribes one window in a language, or in the one it seems to be in.
     ///
     /// # Errors
     /// As [`Worker::transcribe`].
     pub fn write(
         &mut self,
         samples: &[f32],
+        language: Option<&str>,
         decoding: &Decoding,
         cancel: &Arc<AtomicBool>,
     ) -> Result<Written> {
         let window = Sound {
             samples,
             channel: 0,
-            language: decoding.language.as_deref(),
+            language,
             before: "",
         };
         let written = self.transcribe(&[window], decoding, cancel)?.pop();

@@ -19,7 +19,7 @@ use super::engine::{Decoding, Engine, LONGEST_WINDOW, Worker, Written};
 use super::features::{FRAME_RATE, Features, HOP, Measuring};
 use super::plan::plan;
 use super::separation::{self, Crosstalk, Ownership, Places};
-use super::spans::without;
+use super::spans::{union, without};
 use super::transcribe::{Heard, Progress, cleaned, copy, fade, spans, to_samples, write_down};
 use super::windows::Window;
 use super::{Span, Word};
@@ -79,6 +79,8 @@ struct Side {
     /// What was said before was shown, in seconds.
     shown_to: f64,
     windows: Vec<(Window, Written)>,
+    /// The language that is spoken here, once that is known.
+    language: Option<String>,
 }
 
 impl<'a> Live<'a> {
@@ -159,7 +161,8 @@ impl<'a> Live<'a> {
     ) -> Result<()> {
         let settled = now - SETTLE;
         let speech = view.speech(channel, self.sides[channel].written_to, settled);
-        let mut windows = view.plan(channel, &speech, settled);
+        let held = spans(self.sides[channel].windows.iter().map(|(window, _)| window));
+        let mut windows = view.plan(channel, &speech, &held, view.here(settled));
         if let Some(last) = windows.pop() {
             let begun = last.session_span().map_or(now, |span| span.start);
             if last.length >= FULL || view.session(begun) < now - AGED {
@@ -170,7 +173,7 @@ impl<'a> Live<'a> {
             let places = view.crosstalk(channel, &window);
             let window = view.moved(&window);
             let sound = self.gather(channel, &window, places)?;
-            let written = self.worker.write(&sound, &self.decoding, cancel)?;
+            let written = self.write(channel, &sound, cancel)?;
             let side = &mut self.sides[channel];
             if let Some(span) = window.session_span() {
                 side.written_to = span.end;
@@ -178,6 +181,22 @@ impl<'a> Live<'a> {
             side.windows.push((window, written));
         }
         Ok(())
+    }
+
+    /// Writes down sound of a channel, in the language that is spoken there.
+    fn write(
+        &mut self,
+        channel: usize,
+        sound: &[f32],
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<Written> {
+        let known = &mut self.sides[channel].language;
+        let asked = self.decoding.language.as_deref().or(known.as_deref());
+        let written = self.worker.write(sound, asked, &self.decoding, cancel)?;
+        if known.is_none() {
+            *known = written.surely_in().map(str::to_owned);
+        }
+        Ok(written)
     }
 
     /// Writes down what was just said.
@@ -195,10 +214,10 @@ impl<'a> Live<'a> {
         };
         self.sides[channel].shown_to = view.session(last);
         let mut drafts = Drafts::new(&view.ownership, self.sides.len());
-        for window in view.plan(channel, &speech[..count], view.here(now)) {
+        for window in view.plan(channel, &speech[..count], &[], view.here(now)) {
             let places = view.crosstalk(channel, &window);
             let sound = self.gather(channel, &view.moved(&window), places)?;
-            let written = self.worker.write(&sound, &self.decoding, cancel)?;
+            let written = self.write(channel, &sound, cancel)?;
             drafts.add(channel, &window, &written);
         }
         let heard = drafts.finish(&view.features, view.here(now));
@@ -279,8 +298,14 @@ impl<'a> Live<'a> {
                 // What is written down already is not heard twice.
                 let mut others = ownership.others(channel);
                 others.extend(held);
-                others.sort_by(|a, b| a.start.total_cmp(&b.start));
-                plan(&features, &ownership, channel, &left, &others, duration)
+                plan(
+                    &features,
+                    &ownership,
+                    channel,
+                    &left,
+                    &union(others),
+                    duration,
+                )
             })
             .collect();
         let mut drafts = Drafts::new(&ownership, self.sides.len());
@@ -352,15 +377,21 @@ impl View {
             .collect()
     }
 
-    fn plan(&self, channel: usize, speech: &[Span], end: f64) -> Vec<Window> {
-        let others = self.ownership.others(channel);
+    /// Windows of speech up to a moment of this view. What is held, in session time, is not heard twice.
+    fn plan(&self, channel: usize, speech: &[Span], held: &[Span], end: f64) -> Vec<Window> {
+        let mut others = self.ownership.others(channel);
+        others.extend(held.iter().map(|span| Span {
+            start: self.here(span.start),
+            end: self.here(span.end),
+        }));
+        others.retain(|span| span.end > 0.0);
         let duration = end.max(0.0);
         plan(
             &self.features,
             &self.ownership,
             channel,
             speech,
-            &others,
+            &union(others),
             duration,
         )
     }

@@ -296,7 +296,7 @@ pub(super) fn fade(sound: &mut [f32], start: usize, length: usize) {
 struct Shared<'a> {
     engine: &'a Engine,
     decoding: &'a Decoding,
-    /// By channel, the language that its first words were in, or that was asked for.
+    /// By channel, the language of the window with words enough that was written down first, or that was asked for.
     languages: Mutex<Vec<Option<String>>>,
     cancel: &'a Arc<AtomicBool>,
 }
@@ -332,11 +332,10 @@ impl Shared<'_> {
                 .collect();
             let written = worker.transcribe(&sounds, self.decoding, self.cancel)?;
             for ((channel, window, _), written) in job.iter().zip(written) {
-                if let (Ok(mut languages), false) =
-                    (self.languages.lock(), written.words.is_empty())
+                if let (Ok(mut languages), Some(language)) =
+                    (self.languages.lock(), written.surely_in())
                 {
-                    languages[*channel]
-                        .get_or_insert_with(|| written.language.unwrap_or_default().to_owned());
+                    languages[*channel].get_or_insert_with(|| language.to_owned());
                 }
                 said.entry(*channel).or_default().remember(&written.words);
                 let done = Done {

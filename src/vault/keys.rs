@@ -34,6 +34,12 @@ pub(super) fn recipient(text: &str) -> Result<x25519::Recipient> {
     })
 }
 
+/// Whether a text is meant as an identity, in whatever case its letters are.
+pub(super) fn is_identity(text: &str) -> bool {
+    let begin = text.trim().get(..MARK.len());
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(MARK))
+}
+
 /// Reads an identity: the bare `AGE-SECRET-KEY-1…`, or a text with one on a line of its own and
 /// comments around it.
 ///
@@ -138,7 +144,7 @@ pub(super) fn decrypt_error(error: &DecryptError, what: &str) -> Error {
             "The passphrase does not open this vault. Nothing was changed.",
         )
         .hint("Try again: watch capital letters, the keyboard's language, and spaces at the ends.")
-        .hint("If it is lost, the printed recovery identity opens the vault."),
+        .hint("If it is lost, type the recovery key from paper in its place."),
         DecryptError::NoMatchingKeys => Error::new(
             Kind::Locked,
             format!("{what} is not sealed to this identity."),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use age::secrecy::SecretString;
+use age::secrecy::{ExposeSecret, SecretString};
 use age::x25519;
 use jiff::Timestamp;
 use rustix::fs::Mode;
@@ -258,13 +258,16 @@ impl Vault {
         self.root.free_bytes()
     }
 
-    /// Opens the vault with its passphrase. Takes about a second and 256 MiB at the usual work
-    /// factor.
+    /// Opens the vault with its passphrase, or with its recovery key typed in the passphrase's place. The passphrase
+    /// takes about a second and 256 MiB at the usual work factor.
     ///
     /// # Errors
     /// [`Kind::Locked`] for a wrong passphrase or an identity that is not there,
     /// [`Kind::Damaged`] for an identity that is cut or altered.
     pub fn unlock(&self, passphrase: &SecretString) -> Result<Unlocked> {
+        if keys::is_identity(passphrase.expose_secret()) {
+            return self.unlock_with_identity(passphrase.expose_secret());
+        }
         self.unlock_with_file(&self.identity_path(), passphrase)
     }
 
@@ -282,7 +285,7 @@ impl Vault {
                 format!("The vault's identity is not there ({}).", path.display()),
             )
             .hint("If it is on a stick or a card, plug it in.")
-            .hint("The printed recovery identity opens the vault as well.")
+            .hint("Or type the recovery key from paper in place of the passphrase.")
         })?;
         let text = keys::unlock_identity(&sealed, passphrase)?;
         let identity = keys::identity(&text)?;

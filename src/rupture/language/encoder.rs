@@ -24,7 +24,7 @@ const LONGEST: usize = 168;
 pub(crate) const WORDS: usize = 90;
 
 /// Most words of what was said before that are read, the last ones.
-const WORDS_BEFORE: usize = 40;
+pub(crate) const WORDS_BEFORE: usize = 40;
 
 /// What carries no meaning, whatever stands around it.
 const MURMURS: [&str; 10] = [

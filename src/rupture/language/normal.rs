@@ -17,8 +17,13 @@ pub(crate) fn sure(word: &Word) -> bool {
     !word.suspect && (LEAST_PROBABILITY..=1.0).contains(&word.probability)
 }
 
-/// What stands for a word that may not have been said. No pattern finds it.
+/// What stands for a word that may not have been said. No pattern finds it, and no short gap passes over it: it may have
+/// been a "not".
 const UNSURE: &str = "\u{fffd}";
+
+/// Most words of a sentence. Of what the recogniser did not punctuate each stretch of about so many is taken as one, so
+/// that a quote is no longer than that, and the encoders read all of it.
+pub(crate) const LONGEST: usize = 60;
 
 /// How a language writes and speaks. `normal.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,7 +60,7 @@ pub(crate) struct Token {
     pub(crate) negates: bool,
 }
 
-/// A sentence of a turn. A turn that the recogniser did not punctuate is one long sentence.
+/// A sentence of a turn, of [`LONGEST`] words at most.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sentence {
     /// In order; never empty.
@@ -93,35 +98,57 @@ impl Sentence {
 
 /// The sentences in a turn's words.
 pub(crate) fn sentences(words: &[Word], normal: &Normal) -> Vec<Sentence> {
-    let mut found = Vec::new();
     let quoted = quoted(words);
+    let found = ranges(words).into_iter().filter_map(|range| {
+        let mut tokens = tokens(words, range.clone(), normal);
+        let hedged = normal.hedges.iter().any(|hedge| holds(&tokens, hedge));
+        weigh(&mut tokens, normal);
+        let last = tokens.len().checked_sub(1)?;
+        let opening = tokens
+            .iter()
+            .position(|token| !normal.openers.contains(&token.text));
+        Some(Sentence {
+            tokens,
+            asks: asks(&words[range.end - 1].text),
+            hedged,
+            quoted: quoted[range.start],
+            opening: opening.unwrap_or(last),
+            words: range,
+        })
+    });
+    found.collect()
+}
+
+/// Where the sentences of a turn lie in its words.
+fn ranges(words: &[Word]) -> Vec<std::ops::Range<usize>> {
+    let mut ranges = Vec::new();
     let mut first = 0;
     for (index, word) in words.iter().enumerate() {
-        let asks = asks(&word.text);
-        if ends_sentence(&word.text) || index + 1 == words.len() {
-            let range = first..index + 1;
-            first = index + 1;
-            let mut tokens = tokens(words, range.clone(), normal);
-            let hedged = normal.hedges.iter().any(|hedge| holds(&tokens, hedge));
-            weigh(&mut tokens, normal);
-            if tokens.is_empty() {
-                continue;
-            }
-            let opening = tokens
-                .iter()
-                .position(|token| !normal.openers.contains(&token.text))
-                .unwrap_or(tokens.len() - 1);
-            found.push(Sentence {
-                tokens,
-                asks,
-                hedged,
-                quoted: quoted[range.start],
-                opening,
-                words: range,
-            });
+        if !ends_sentence(&word.text) && index + 1 < words.len() {
+            continue;
         }
+        while index + 1 - first > LONGEST {
+            let end = first + cut(&words[first..first + LONGEST]);
+            ranges.push(first..end);
+            first = end;
+        }
+        ranges.push(first..index + 1);
+        first = index + 1;
     }
-    found
+    ranges
+}
+
+/// How many words of a stretch without an end belong together: those before the last comma or the longest pause in its
+/// latter half.
+fn cut(words: &[Word]) -> usize {
+    let comma = |at: usize| words[at].text.ends_with([',', ';', ':']);
+    let pause = |at: usize| words[at + 1].start - words[at].end;
+    (words.len() / 2..words.len() - 1)
+        .max_by(|a, b| {
+            let later = comma(*a).cmp(&comma(*b));
+            later.then(pause(*a).total_cmp(&pause(*b)))
+        })
+        .map_or(words.len(), |last| last + 1)
 }
 
 /// Of every word, whether it stands in quotation marks or opens them. Straight ones count only where each has its
@@ -138,7 +165,10 @@ fn quoted(words: &[Word]) -> Vec<bool> {
             straight += signs(word, '"');
             opened += signs(word, '“');
             closed += signs(word, '”');
-            open || word.text.starts_with(['"', '“', '‘'])
+            // One word in quotation marks is no other's: "therapy".
+            let closed_again = word.text.matches(['"', '”', '’']).count()
+                > usize::from(word.text.starts_with('"'));
+            open || word.text.starts_with(['"', '“', '‘']) && !closed_again
         })
         .collect()
 }
@@ -163,7 +193,7 @@ fn tokens(words: &[Word], range: std::ops::Range<usize>, normal: &Normal) -> Vec
                 text: text.into(),
                 word: index,
                 after_comma: comma && first,
-                negates: normal.negations.contains(text),
+                negates: text == UNSURE || normal.negations.contains(text),
             });
         };
         if !sure(word) {
@@ -239,15 +269,19 @@ fn weigh(tokens: &mut Vec<Token>, normal: &Normal) {
     }
     // "I I don't", "it's, it's not".
     for length in [1, 2] {
-        let mut at = 0;
-        while at + 2 * length <= tokens.len() {
-            let same = (0..length).all(|n| tokens[at + n].text == tokens[at + length + n].text);
+        let mut kept: Vec<Token> = Vec::with_capacity(tokens.len());
+        for token in tokens.drain(..) {
+            kept.push(token);
+            let Some(first) = kept.len().checked_sub(2 * length) else {
+                continue;
+            };
+            let same = (first..first + length).all(|n| kept[n].text == kept[n + length].text);
             if same {
-                tokens.drain(at..at + length);
-            } else {
-                at += 1;
+                kept[first + length].after_comma |= kept[first].after_comma;
+                kept.drain(first..first + length);
             }
         }
+        *tokens = kept;
     }
 }
 

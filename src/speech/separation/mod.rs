@@ -231,16 +231,17 @@ pub fn own_voices(features: &Features) -> Ownership {
         evidence.push(evident);
     }
     let sides = between.as_ref().map(|(sides, _)| sides);
-    let figures = figures(features, &noise, &activity, sides);
-    Ownership {
+    let mut ownership = Ownership {
         evidence,
         activity,
         noise,
         margin_db: sides.map_or(MARGIN_DB, Sides::whole_margin_db),
         told: sides.is_none_or(Sides::told),
         delay,
-        figures,
-    }
+        figures: Vec::new(),
+    };
+    ownership.figures = figures(features, &ownership, sides);
+    ownership
 }
 
 /// The other channel, as a source of leak.
@@ -360,8 +361,7 @@ fn spans(evidence: &[f32], channel: &ChannelFeatures) -> Vec<Span> {
 
 fn figures(
     features: &Features,
-    noise: &[Noise],
-    activity: &[Vec<Span>],
+    ownership: &Ownership,
     sides: Option<&Sides>,
 ) -> Vec<ChannelSeparation> {
     features
@@ -371,13 +371,11 @@ fn figures(
         .map(|(index, channel)| {
             let (mut own, mut count) = (0.0, 0u32);
             let mut quiet = Vec::new();
+            let others = ownership.others(index);
             for frame in 0..channel.len() {
                 let time = frame as f64 / FRAME_RATE;
-                let talking = inside(&activity[index], time);
-                let other = activity
-                    .iter()
-                    .enumerate()
-                    .any(|(at, spans)| at != index && inside(spans, time));
+                let talking = inside(ownership.activity(index), time);
+                let other = inside(&others, time);
                 if talking && !other {
                     own += f64::from(from_db(channel.level_db(frame)));
                     count += 1;
@@ -386,7 +384,7 @@ fn figures(
                 }
             }
             let own = (count > 0).then(|| f64::from(to_db((own / f64::from(count)) as f32)));
-            let floor = percentile(quiet, 0.5).unwrap_or_else(|| noise[index].level(0));
+            let floor = percentile(quiet, 0.5).unwrap_or_else(|| ownership.noise[index].level(0));
             ChannelSeparation {
                 channel: u8::try_from(index + 1).unwrap_or(u8::MAX),
                 own_dbfs: own.map(round),

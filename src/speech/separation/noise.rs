@@ -30,7 +30,7 @@ pub struct Noise {
 impl Noise {
     /// The quietest moments of each band: the third percentile of means over 150 ms, since two
     /// people who both leak into a channel leave hardly more of a minute free. A minute in which
-    /// nobody pauses takes the floor of the quieter one beside it.
+    /// nobody pauses takes the floor of the quieter one beside it, and so does one that holds no sound.
     pub fn of(channel: &ChannelFeatures) -> Noise {
         let blocks = channel.len().div_ceil(NOISE_BLOCK).max(1);
         let mut each = Vec::with_capacity(blocks);
@@ -38,7 +38,7 @@ impl Noise {
             // A short last block borrows from the one before.
             let end = ((block + 1) * NOISE_BLOCK).min(channel.len());
             let start = (block * NOISE_BLOCK).min(end.saturating_sub(NOISE_BLOCK));
-            let mut floor = [QUIETEST_DB; BANDS];
+            let mut floor = [None; BANDS];
             for (band, floor) in floor.iter_mut().enumerate() {
                 let powers: Vec<f32> = (start..end)
                     .map(|frame| from_db(channel.band_db(frame, band)))
@@ -49,22 +49,17 @@ impl Noise {
                     // Digital silence is no noise of the room: a pause, a gap, a gated microphone.
                     .filter(|db| *db > QUIETEST_DB)
                     .collect();
-                *floor =
-                    (percentile(means, 0.03).unwrap_or(QUIETEST_DB) - swing(band)).max(QUIETEST_DB);
+                *floor = percentile(means, 0.03).map(|db| (db - swing(band)).max(QUIETEST_DB));
             }
             each.push(floor);
         }
         let out: Vec<[f32; BANDS]> = (0..blocks)
             .map(|block| {
                 let beside = &each[block.saturating_sub(1)..(block + 2).min(blocks)];
-                let mut floor = each[block];
-                for (band, floor) in floor.iter_mut().enumerate() {
-                    *floor = beside
-                        .iter()
-                        .map(|other| other[band])
-                        .fold(*floor, f32::min);
-                }
-                floor
+                std::array::from_fn(|band| {
+                    let known = beside.iter().filter_map(|block| block[band]);
+                    known.reduce(f32::min).unwrap_or(QUIETEST_DB)
+                })
             })
             .collect();
         let levels = out

@@ -26,7 +26,7 @@ use attempt::Attempt;
 use decoder::{Decoder, Memory};
 use encoder::{Encoder, ROOM};
 use picture::{HOP, Painter};
-use reading::Reading;
+use reading::{Reading, rest};
 use search::{Breadth, Search};
 use tokens::Tokens;
 use weights::Weights;
@@ -49,13 +49,9 @@ const KEPT_AT_ONCE: usize = 256 << 20;
 const TEMPERATURES: [f32; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 /// Samples of one position of the encoder: two frames.
 const POSITION: usize = 2 * HOP;
-/// Sound shorter than this behind the last moment is not looked at again: a second, in positions.
-const REST: usize = 50;
 /// Tokens of what was said before that are read first, the last ones. More gains little
 /// (docs/benchmarks.md).
 const BEFORE: usize = 60;
-/// A window of which less than this was read is not looked at again: half a second.
-const LEAST_READ: usize = 25;
 /// Less of a window than this is a voice: nobody speaks, or next to nothing is said.
 const LEAST_VOICE: f32 = 0.1;
 /// A part shorter than this is not halved, however little was written of it: three seconds.
@@ -251,8 +247,7 @@ impl Writer<'_> {
                     said.extend(self.text(&attempt).take(reading.pieces.len()));
                 }
                 out[part.window].push((part.from, reading.pieces));
-                let rest = part.length.saturating_sub(reading.read);
-                if reading.read >= LEAST_READ && rest > REST {
+                if let Some(rest) = rest(reading.read, part.length) {
                     left.push(Part {
                         from: end - rest,
                         length: rest,

@@ -16,6 +16,17 @@ const MOST_OF_A_WORD: f64 = 1.5;
 /// So many letters may stand in any time: moments of something that short are not to be relied on.
 const A_FEW_LETTERS: usize = 30;
 
+/// Sound shorter than this behind the last moment is not looked at again: a second, in positions.
+const REST: usize = 50;
+/// Nor is a window of which less than this was read: half a second.
+const LEAST_READ: usize = 25;
+
+/// How many positions are written down after those that were read, if any are.
+pub fn rest(read: usize, length: usize) -> Option<usize> {
+    let rest = length.saturating_sub(read);
+    (read >= LEAST_READ && rest > REST).then_some(rest)
+}
+
 /// What was read of a window, or of a part of it.
 pub struct Reading {
     /// With times from the start of the window.
@@ -62,11 +73,13 @@ impl Reading {
                 first = true;
             }
         }
-        let end = shift + alignment::seconds(read);
+        // What is not looked at again has to be written by now.
+        let looked_at = length - rest(read, length).unwrap_or(0);
+        let end = shift + alignment::seconds(looked_at);
         let unsaid = voiced.map_or(0.0, |voiced| unsaid(&pieces, (shift, end), voiced));
         let letters = letters(&pieces);
         let before = before.iter().filter_map(|token| tokens.piece(*token));
-        let copied = copied(before, &pieces, end);
+        let copied = copied(before, &pieces, shift + alignment::seconds(read));
         Reading {
             pieces,
             read,
@@ -92,7 +105,7 @@ impl Reading {
 /// How many tokens of an attempt stand, and how many positions of its sound they are of.
 ///
 /// Text between two moments is a passage. What follows the last pair of moments was not finished
-/// and is written again, with the sound from there on.
+/// and is written again, with the sound from there on; it stands where that sound is not looked at again.
 fn kept(attempt: &Attempt, tokens: &Tokens, length: usize) -> (usize, usize) {
     let written = &attempt.written;
     let moment = |at: usize| {
@@ -105,11 +118,13 @@ fn kept(attempt: &Attempt, tokens: &Tokens, length: usize) -> (usize, usize) {
     let pair = (1..count)
         .rev()
         .find(|at| moment(*at).is_some() && moment(*at - 1).is_some());
-    match pair {
-        Some(at) if !closed => (at, moment(at - 1).unwrap_or(length)),
-        _ if closed => (count, moment(count - 1).unwrap_or(length)),
-        _ => (count, length),
+    if closed {
+        return (count, moment(count - 1).unwrap_or(length));
     }
+    let again = pair.and_then(|at| Some((at, moment(at - 1)?)));
+    again
+        .filter(|(_, read)| rest(*read, length).is_some())
+        .unwrap_or((count, length))
 }
 
 /// Tokens but for that of the end.
@@ -209,6 +224,22 @@ mod tests {
         assert_eq!((closed.pieces.len(), closed.read), (2, 175));
         let without = reading(&[8, TEXT, TEXT], (0, 400), &nothing);
         assert_eq!((without.pieces.len(), without.read), (2, 400));
+    }
+
+    #[test]
+    fn what_is_not_looked_at_again_is_not_thrown_away() {
+        let nothing = Voiced::of(&[]);
+        // A pair of moments 0.8 s before the end, and one 0.4 s after the start.
+        for pair in [258 + 8, 20 + 8] {
+            let open = reading(&[8, TEXT, TEXT, pair, pair, TEXT], (0, 298), &nothing);
+            assert_eq!((open.pieces.len(), open.read), (3, 298));
+        }
+        // Closed before it had begun, with a voice behind it.
+        let voice = Voiced::of(&[0.9; 8 * A_SECOND]);
+        let closed = reading(&[8, TEXT, 20 + 8], (0, 400), &voice);
+        assert_eq!(closed.read, 20);
+        assert!(closed.wrong());
+        assert!(!reading(&[8, TEXT, 20 + 8], (0, 400), &nothing).wrong());
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn run(args: &ScribeArgs, cx: &Context) -> Result<()> {
     let begun = Instant::now();
     engine
         .worker()?
-        .write(&[0.0; SPEECH_RATE as usize], &decoding, cx.cancel())?;
+        .write(&[0.0; SPEECH_RATE as usize], None, &decoding, cx.cancel())?;
     tell(&mut out, &Message::Ready(begun.elapsed().as_secs_f64()))?;
     let sound = listen();
     let mut live = Live::new(&engine, decoding, 2)?;

@@ -124,6 +124,43 @@ fn an_altered_or_cut_recording_is_told_and_left_as_it_is() {
 }
 
 #[test]
+fn a_file_that_was_swapped_is_found_by_verify() {
+    let desk = Desk::new();
+    let file = session();
+    let id = desk.done(&["import", file.to_str().unwrap()]);
+    assert!(
+        desk.done(&["verify", id.trim()])
+            .contains("as it was sealed")
+    );
+    let sealed = desk.vault().join("sessions").join(id.trim());
+    // Genuine, and not what the manifest names.
+    std::fs::copy(
+        sealed.join("manifest.json.age"),
+        sealed.join("audio.flac.age"),
+    )
+    .unwrap();
+    let output = desk.undertone(&["verify"]);
+    assert_eq!(output.status.code(), Some(7));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        told.contains("NOT AS IT WAS SEALED") && told.contains("audio.flac"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_file_of_a_kind_that_is_not_written_is_refused() {
+    let desk = Desk::new();
+    desk.done(&["import", session().to_str().unwrap()]);
+    let out = desk.path("talk.mp3");
+    let output = desk.undertone(&["export", "last", "-o", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains(".mp3") && words.contains("docx"), "{words}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_model_that_is_none_or_is_not_what_its_digest_says_is_refused() {
     let desk = Desk::new();
     let models = desk.path("models");

@@ -481,6 +481,62 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_may_have_been_a_not_makes_nothing_plain() {
+        for (text, unsure) in [
+            ("C: You don't rush me.", 1),
+            ("C: I'm not saying you never listen to me.", 1),
+        ] {
+            let mut transcript = talk(text);
+            transcript.turns[0].words[unsure].probability = 0.2;
+            let told = episodes(&transcript);
+            let explicit = |episode: &Episode| episode.marker.tier == Tier::Explicit;
+            assert!(!told.iter().any(explicit), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_two_alike_in_a_turn_the_plainer_one_is_quoted() {
+        let text = "C: Maybe these sessions aren't helping me. I went home. I slept. These sessions aren't helping me.";
+        let marker = of(text).remove(0).marker;
+        assert_eq!(marker.tier, Tier::Explicit);
+        assert_eq!(marker.quote, "These sessions aren't helping me.");
+        assert!(marker.counter_evidence.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_punctuated_is_quoted_where_it_was_said() {
+        let before = "and then we went to the shop and came back ".repeat(8);
+        let text = format!("C: {before} these sessions aren't helping me");
+        let marker = of(&text).remove(0).marker;
+        assert!(
+            marker.quote.contains("aren't helping me"),
+            "{}",
+            marker.quote
+        );
+    }
+
+    #[test]
+    fn what_is_said_in_one_turn_is_one_episode() {
+        let text = "T: How was it?\nC: You never listen to me. You were half an hour late again.";
+        let told = of(text);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].more_markers.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_whose_kind_no_rule_names_is_an_answer() {
+        let answer = |stance| Reply {
+            turn: 2,
+            stance,
+            kinds: Vec::new(),
+            start: 0.0,
+            quote: String::new(),
+        };
+        assert_eq!(outcome(&[answer(Stance::Receives)]), Outcome::ReceivedFirst);
+        assert_eq!(outcome(&[answer(Stance::Defends)]), Outcome::ExplainedFirst);
+    }
+
+    #[test]
     fn short_answers_count_only_where_they_fall_from_the_clients_own_length() {
         let long = "C: Well we drove up to my sister and the whole way we talked about the house and who \
             would have it and it went better than I had feared it would.\n";

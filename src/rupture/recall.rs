@@ -47,13 +47,13 @@ const A_WORD: f32 = 0.15;
 const MOST_WORDS: usize = 30;
 
 /// A plain marker of the rules of which sentence, passage and answer have less together, a bland answer counting nothing, is not told as plain,
-const PLAIN: f32 = -3.0;
+const PLAIN: f32 = -4.0;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.
 const PLAIN_BESIDE: f32 = 6.0;
 
 /// and a possible one of which they have less than this is not told at all.
-const LEAST: f32 = -7.5;
+const LEAST: f32 = -8.0;
 
 /// How much it speaks for a kind of marker that a rule found it, beside what the passage resembles.
 const OF_A_RULE: f32 = 4.0;

@@ -459,7 +459,7 @@ mod tests {
         let manifest = session.manifest();
         session.finish(manifest, now()).unwrap();
         for secret in [recovery.unwrap(), other.to_string()] {
-            let unlocked = vault.unlock_with_identity(secret.expose_secret()).unwrap();
+            let unlocked = vault.unlock(&secret).unwrap();
             let open = unlocked.session(&id(1)).unwrap();
             assert_eq!(open.read("notes", 9).unwrap()[..], *b"n");
         }

@@ -350,6 +350,10 @@ pub(in crate::audio) fn devices() -> Result<Vec<Device>> {
     let mut found = Vec::new();
     for device in host.input_devices().map_err(|e| trouble(&e))? {
         let id = id(&device);
+        // ALSA's own nothing: no sound ever comes from it.
+        if id == "alsa:null" {
+            continue;
+        }
         let Ok(config) = device.default_input_config() else {
             continue;
         };

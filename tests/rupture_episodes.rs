@@ -523,7 +523,7 @@ fn lines_and_replies_outside_episodes_have_known_names() {
 }
 
 #[test]
-fn a_second_reader_coded_each_reply_of_nine_splits() {
+fn a_second_reader_coded_each_reply_of_these_splits() {
     let mut coded: BTreeMap<&str, [&str; 3]> = rows::<3>(SECOND_READER)
         .into_iter()
         .map(|row| (row[0], row))

@@ -163,8 +163,8 @@ fn hit(
     if of_the_therapist(rule.kind) && turn.guards(language).warmth {
         soften("beside it, warm words for the therapist");
     }
-    let softens = turn.guards(language).softens.iter().enumerate();
-    if let Some((beside, _)) = softens.into_iter().find(|(n, soft)| **soft && *n != index) {
+    let mut softens = turn.guards(language).softens.iter().enumerate();
+    if let Some((beside, _)) = softens.find(|(n, soft)| **soft && *n != index) {
         let words = turn.sentences[beside].words.clone();
         against.push(format!("beside it: {}", turn.quote(words)));
     }

@@ -97,3 +97,24 @@ pub fn percentile(mut values: Vec<f32>, share: f32) -> Option<f32> {
     let (_, value, _) = values.select_nth_unstable_by(at, f32::total_cmp);
     Some(*value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_off_the_record_leaves_the_noise_of_those_beside_it() {
+        let minute = |db: f32| vec![(db, false); NOISE_BLOCK];
+        let levels = [minute(-60.0), minute(-200.0), minute(-60.0)].concat();
+        let noise = Noise::of(&ChannelFeatures::of_levels(&levels));
+        for frame in [0, NOISE_BLOCK, 2 * NOISE_BLOCK] {
+            assert!(
+                (noise.level(frame) + 60.0).abs() < 4.0,
+                "{}",
+                noise.level(frame)
+            );
+        }
+        let silence = Noise::of(&ChannelFeatures::of_levels(&minute(-200.0)));
+        assert_eq!(silence.at(0, 0), QUIETEST_DB);
+    }
+}

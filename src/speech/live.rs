@@ -212,9 +212,13 @@ impl<'a> Live<'a> {
         let Some(last) = count.checked_sub(1).map(|at| speech[at].end) else {
             return Ok(Vec::new());
         };
+        let shown = Span {
+            start: 0.0,
+            end: self.sides[channel].shown_to,
+        };
         self.sides[channel].shown_to = view.session(last);
         let mut drafts = Drafts::new(&view.ownership, self.sides.len());
-        for window in view.plan(channel, &speech[..count], &[], view.here(now)) {
+        for window in view.plan(channel, &speech[..count], &[shown], view.here(now)) {
             let places = view.crosstalk(channel, &window);
             let sound = self.gather(channel, &view.moved(&window), places)?;
             let written = self.write(channel, &sound, cancel)?;

@@ -151,7 +151,7 @@ fn hit(
         soften("told as said at another time, or as what might be said");
     }
     // In the midst of a scene it may itself be faulted, or broken off.
-    if !ends_a_scene(rule.kind) && in_a_scene(turns, at) {
+    if !ends_a_scene(rule.kind) && in_a_scene(turns, at, language) {
         return None;
     }
     if sentence.hedged {
@@ -207,10 +207,10 @@ fn ends_a_scene(kind: MarkerKind) -> bool {
 }
 
 /// Whether the therapist has set a scene in one of the turns shortly before.
-fn in_a_scene(turns: &[Said<'_>], at: usize) -> bool {
+fn in_a_scene(turns: &[Said<'_>], at: usize, language: &Language) -> bool {
     turns[at.saturating_sub(STAGED_WITHIN)..at]
         .iter()
-        .any(|turn| turn.stages)
+        .any(|turn| turn.guards(language).stages)
 }
 
 fn evidence(turn: &Said<'_>, sentence: &Sentence, found: &Found) -> Evidence {
@@ -323,7 +323,7 @@ pub(crate) fn nearness(
     if praise(sentence, language).next().is_some() {
         return Nearness::Praise;
     }
-    if sentence.quoted || in_a_scene(turns, at) {
+    if sentence.quoted || in_a_scene(turns, at, language) {
         return Nearness::Far;
     }
     let said = turns[at].guards(language);

@@ -18,8 +18,6 @@ pub(crate) struct Said<'a> {
     /// Words that are more than punctuation, suspect ones left out.
     pub(crate) length: usize,
     pub(crate) asked: Vec<Asked>,
-    /// Whether in it the therapist lets the client speak to somebody who is not there, rehearse or read aloud.
-    pub(crate) stages: bool,
     guards: OnceCell<Guards>,
 }
 
@@ -32,6 +30,8 @@ pub(crate) struct Guards {
     pub(crate) elsewhere: Vec<bool>,
     /// and whether it softens what is said beside it.
     pub(crate) softens: Vec<bool>,
+    /// Whether in it the therapist lets the client speak to somebody who is not there, rehearse or read aloud.
+    pub(crate) stages: bool,
     /// Whether another's words are made the speaker's own.
     pub(crate) taken_over: bool,
     /// Whether there are warm words for the therapist.
@@ -60,18 +60,14 @@ pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<S
         .filter_map(|turn| {
             let length = turn.words.iter().filter(counts).count();
             (length > 0).then_some(())?;
-            let mut said = Said {
+            Some(Said {
                 turn,
                 role: role(turn)?,
                 sentences: sentences(&turn.words, &language.normal),
                 length,
                 asked: questions::asked(turn.words.iter().filter(counts).map(|w| w.text.as_str())),
-                stages: false,
                 guards: OnceCell::new(),
-            };
-            said.stages =
-                said.role == Role::Therapist && said.has(language.markers.guard("staged"));
-            Some(said)
+            })
         })
         .collect()
 }
@@ -97,6 +93,7 @@ impl Said<'_> {
                 here: each("here"),
                 elsewhere: each("elsewhere"),
                 softens: each("softens"),
+                stages: self.role == Role::Therapist && self.has(patterns("staged")),
                 taken_over: self.has(patterns("taken_over")),
                 warmth: self.has(patterns("warmth")),
                 about_us: self.has(patterns("asked_about_us")),

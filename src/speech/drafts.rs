@@ -295,13 +295,13 @@ mod tests {
     use crate::speech::separation::own_voices;
     use crate::speech::windows::Piece;
 
-    /// Two people in turns of four seconds, the second moving nearer to the first's microphone in the end.
-    fn moved() -> Features {
+    /// Two people in turns of four seconds, each heard by the other's microphone so many dB less.
+    fn in_turns(leak: impl Fn(usize) -> f32) -> Features {
         let level = |channel: usize, frame: usize| {
             let who = frame / 400 % 2;
             // In no rhythm: a rhythm is alike to itself later on.
             let talks = (frame / 8).pow(2) % 11 < 8 && frame / 8 % 13 < 11;
-            let leak = if frame < 4_400 { -20.0 } else { -5.0 };
+            let leak = leak(frame);
             let db = if who == channel { -25.0 } else { -25.0 + leak };
             (if talks { db } else { -70.0 }, talks)
         };
@@ -338,18 +338,22 @@ mod tests {
         }
     }
 
-    fn written(one: Draft, two: Draft) -> Heard {
-        let features = moved();
-        let ownership = own_voices(&features);
+    /// The second moves nearer to the first's microphone in the end.
+    fn moved() -> Features {
+        in_turns(|frame| if frame < 4_400 { -20.0 } else { -5.0 })
+    }
+
+    fn written(features: &Features, one: Draft, two: Draft) -> Heard {
+        let ownership = own_voices(features);
         let mut drafts = Drafts::new(&ownership, 2);
         drafts.channels = vec![one, two];
-        drafts.finish(&features, 48.0)
+        drafts.finish(features, 48.0)
     }
 
     #[test]
     fn a_sentence_on_both_channels_is_kept_where_it_was_said_and_nobody_talks_on_the_other() {
         let text = "I could do so much at home";
-        let heard = written(heard(text, 44.2), heard(text, 44.2));
+        let heard = written(&moved(), heard(text, 44.2), heard(text, 44.2));
         assert_eq!(heard.channels[1].words.len(), 7);
         assert!(heard.channels[0].words.is_empty());
         assert_eq!(heard.separation.leaked_words, 7);
@@ -359,8 +363,19 @@ mod tests {
     }
 
     #[test]
+    fn what_two_people_in_two_rooms_read_out_together_is_kept_on_both() {
+        // In the end the first reads with the second, 6 dB softer.
+        let apart = in_turns(|frame| if frame < 4_400 { -45.0 } else { -6.0 });
+        let text = "I could do so much at home";
+        let heard = written(&apart, heard(text, 44.2), heard(text, 44.2));
+        let kept = heard.channels.iter().map(|channel| channel.words.len());
+        assert_eq!(kept.collect::<Vec<_>>(), [7, 7]);
+    }
+
+    #[test]
     fn what_both_say_at_once_in_other_words_is_kept_on_both() {
         let heard = written(
+            &moved(),
             heard("no that is not what I meant", 44.2),
             heard("I could do so much at home", 44.2),
         );

@@ -13,7 +13,8 @@
 //!    voice first ([`seats`]), and where levels show one hump alone, that alone says who talks.
 //! 5. Where both talk, the leak is taken out of the sound before it is written down ([`crosstalk`]).
 //!
-//! Only energies and times of arrival are compared, never words: "yes" after "yes" is two people agreeing.
+//! Only energies and times of arrival are compared here: "yes" after "yes" is two people agreeing. A sentence that came out
+//! on both channels all the same is looked for later (`twins`).
 
 mod crosstalk;
 mod delay;
@@ -50,6 +51,9 @@ const SHORTEST: usize = 6;
 const CLEARLY_DB: f64 = 3.0;
 /// Pauses inside own voice up to this many frames are bridged.
 const BRIDGE: usize = 25;
+/// Who is never heard louder than this at the other's microphone, in dB, sits in another room. In one room lapel
+/// microphones leak at -7 to -20 dB, and people move.
+const OTHER_ROOM_DB: f64 = -30.0;
 
 /// Own-voice evidence for the whole session.
 #[derive(Debug, Clone)]
@@ -107,8 +111,9 @@ impl Ownership {
         f64::from(self.delay.at(frame_at(seconds))) / FRAME_RATE
     }
 
-    /// Whose voice it is on the whole in a span of the first channel's clock: the one that is louder, against how loud each is
-    /// at their own microphone in this session. None where that is not clear, as where both talk.
+    /// Whose voice both channels hold in a span of the first channel's clock: of the one that is louder, against how loud
+    /// each is at their own microphone in this session. None where that is not clear, as where both talk, or where
+    /// the other microphone is in another room.
     #[must_use]
     pub fn speaker(&self, features: &Features, span: Span) -> Option<usize> {
         let [one, two] = features.channels.as_slice() else {
@@ -124,7 +129,10 @@ impl Ownership {
             }
         }
         let beyond = 10.0 * (first / second).log10() - usual;
-        (beyond.abs() > CLEARLY_DB).then_some(usize::from(beyond < 0.0))
+        let speaker = usize::from(beyond < 0.0);
+        let leak = self.figures[1 - speaker].worst_bleed_db;
+        let one_room = leak.is_none_or(|db| db > OTHER_ROOM_DB);
+        (one_room && beyond.abs() > CLEARLY_DB).then_some(speaker)
     }
 
     /// A moment on a channel's clock, on the other's.

@@ -95,6 +95,9 @@ fn the_bundled_session_is_written_down_with_both_speakers_right_and_nothing_read
     let own = desk.done(&["analyze", "--stats", "--json"]);
     let own: serde_json::Value = serde_json::from_str(&own).unwrap();
     assert_eq!(own[0]["added"], 1, "a new analysis keeps what was judged");
+    desk.done(&["judge", "last", &turn, "undo", "deference"]);
+    let own = desk.done(&["analyze", "--stats", "--json"]);
+    assert!(!own.contains("\"added\": 1"), "{own}");
 
     let sound = std::fs::read(desk::session()).unwrap();
     desk.holds_none_of(&[

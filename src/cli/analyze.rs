@@ -141,6 +141,7 @@ fn stats(cx: &Context) -> Result<()> {
             Err(error) => Err(error),
         };
         match found {
+            Ok(found) if found.judgements.is_empty() => {}
             Ok(found) => {
                 let month = entry.id.time().strftime("%Y-%m").to_string();
                 let row = months.entry(month.clone()).or_default();

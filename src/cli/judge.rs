@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::analyze::{ANALYSIS, JUDGEMENTS, judgements};
 use super::{Context, written};
 use crate::rupture::{Analysis, LONGEST_NOTE, MarkerKind, Verdict};
-use crate::vault::{Event, Purpose, consent};
+use crate::vault::{Event, OpenSession, Purpose, consent};
 use crate::{Error, Kind, Result};
 
 /// Largest analysis that is read back, in bytes.
@@ -19,11 +19,11 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 pub struct JudgeArgs {
     /// Which session: its id, the beginning of its id, or `last`
     session: String,
-    /// Number of the finding; with `add`, number of the client's turn, as `export --format csv` has it
+    /// Number of the finding; with `add`, number of the client's turn, as `show --numbers` has it
     number: u32,
     /// What you say of it
     judgement: Own,
-    /// What it is, with `recode` and `add`
+    /// What it is, with `recode` and `add`; with `undo`, what was added to that turn
     #[arg(value_parser = kinds())]
     kind: Option<MarkerKind>,
     /// Add a note: it is read from stdin, never from an argument
@@ -41,6 +41,8 @@ enum Own {
     Recode,
     /// Nothing found it
     Add,
+    /// Take back what you said of it, or (with a kind) what you added
+    Undo,
 }
 
 /// Kinds by their names, each with what it is called on the screen.
@@ -72,34 +74,25 @@ pub fn run(args: &JudgeArgs, cx: &Context) -> Result<()> {
     )?;
     let mut own = judgements(&session)?;
     let note = if args.note { Some(note(cx)?) } else { None };
-    if args.judgement == Own::Add {
-        let kind = args.kind.ok_or_else(|| {
-            Error::new(Kind::Usage, "What it is has to be said.")
-                .hint("undertone judge --help   (names the kinds)")
-        })?;
-        own.add(&written::read(&session)?, args.number, kind, note, cx.now())?;
-    } else {
-        if !session.has(ANALYSIS) {
-            return Err(Error::new(
-                Kind::NotFound,
-                format!("Session {} is not analyzed yet.", session.id()),
-            )
-            .hint(format!("undertone analyze {}", session.id())));
+    match (args.judgement, args.kind) {
+        (Own::Add, None) => {
+            return Err(Error::new(Kind::Usage, "What it is has to be said.")
+                .hint("undertone judge --help   (names the kinds)"));
         }
-        let bytes = session.read(ANALYSIS, LARGEST)?;
-        let analysis: Analysis = serde_json::from_slice(&bytes).map_err(|_| {
-            Error::new(
-                Kind::Damaged,
-                "The analysis is from another version of undertone. Nothing is lost.",
-            )
-            .hint(format!("undertone analyze {}", session.id()))
-        })?;
-        let verdict = match args.judgement {
-            Own::Agree => Verdict::Agree,
-            Own::Disagree => Verdict::Disagree,
-            _ => Verdict::Recode,
-        };
-        own.judge(&analysis, args.number, verdict, args.kind, note, cx.now())?;
+        (Own::Add, Some(kind)) => {
+            own.add(&written::read(&session)?, args.number, kind, note, cx.now())?;
+        }
+        (Own::Undo, Some(kind)) => own.undo_added(args.number, kind)?,
+        (Own::Undo, None) => own.undo(&analysis(&session)?, args.number)?,
+        (said, kind) => {
+            let verdict = match said {
+                Own::Agree => Verdict::Agree,
+                Own::Disagree => Verdict::Disagree,
+                _ => Verdict::Recode,
+            };
+            let analysis = analysis(&session)?;
+            own.judge(&analysis, args.number, verdict, kind, note, cx.now())?;
+        }
     }
     let bytes = zeroize::Zeroizing::new(
         serde_json::to_vec(&own)
@@ -112,8 +105,24 @@ pub fn run(args: &JudgeArgs, cx: &Context) -> Result<()> {
     if cx.json {
         return cx.print_json(&own);
     }
-    cx.say("Your judgement is sealed beside the analysis. A new analysis keeps it.");
+    cx.say(match args.judgement {
+        Own::Undo => "It is taken back.",
+        _ => "Your judgement is sealed beside the analysis. A new analysis keeps it.",
+    });
     Ok(())
+}
+
+/// The analysis whose findings are judged.
+fn analysis(session: &OpenSession) -> Result<Analysis> {
+    let hint = format!("undertone analyze {}", session.id());
+    if !session.has(ANALYSIS) {
+        let sentence = format!("Session {} is not analyzed yet.", session.id());
+        return Err(Error::new(Kind::NotFound, sentence).hint(hint));
+    }
+    serde_json::from_slice(&session.read(ANALYSIS, LARGEST)?).map_err(|_| {
+        let sentence = "The analysis is from another version of undertone. Nothing is lost.";
+        Error::new(Kind::Damaged, sentence).hint(hint)
+    })
 }
 
 /// The note: everything on stdin, or one line typed at the terminal.

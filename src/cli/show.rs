@@ -16,6 +16,9 @@ pub struct ShowArgs {
     /// Which session: its id, the beginning of its id, or `last`
     #[arg(default_value = "last")]
     session: String,
+    /// Put the number of each turn before it, as `judge … add` takes it
+    #[arg(long)]
+    numbers: bool,
 }
 
 /// Runs the command.
@@ -34,15 +37,15 @@ pub fn run(args: &ShowArgs, cx: &Context) -> Result<()> {
     if cx.json {
         return cx.print_json(&transcript);
     }
-    print(&transcript, cx)
+    print(&transcript, args.numbers, cx)
 }
 
 /// Prints a transcript, painted where the terminal allows.
 ///
 /// # Errors
 /// [`crate::Kind::Disk`] if stdout cannot be written.
-pub fn print(transcript: &Transcript, cx: &Context) -> Result<()> {
-    for line in view::lines(transcript, terminal::columns()) {
+pub fn print(transcript: &Transcript, numbers: bool, cx: &Context) -> Result<()> {
+    for line in view::lines(transcript, terminal::columns(), numbers) {
         let mut text = String::new();
         for piece in &line.pieces {
             let paint = terminal::on_stdout(paint(piece.style));

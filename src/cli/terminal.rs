@@ -126,7 +126,14 @@ pub fn complain(error: &Error) {
     let red = on_stderr(AnsiColor::Red.on_default().bold());
     let dim = on_stderr(Style::new().dimmed());
     let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "{red}Error:{red:#} {}", error.sentence());
+    let room = columns().saturating_sub(7);
+    for (at, line) in wrap(error.sentence(), room).iter().enumerate() {
+        let _ = match at {
+            0 => writeln!(stderr, "{red}Error:{red:#} {line}"),
+            _ => writeln!(stderr, "       {line}"),
+        };
+    }
+    // Left on one line: a command that is broken cannot be copied.
     for hint in error.hints() {
         let _ = writeln!(stderr, "{dim}  Next:{dim:#} {hint}");
     }

@@ -25,7 +25,7 @@ pub const LONGEST_NOTE: usize = 4000;
 const MOST: usize = 10_000;
 
 /// Where turns have numbers.
-const NUMBERED: &str = "undertone export SESSION --format csv   (numbers the turns)";
+const NUMBERED: &str = "undertone show SESSION --numbers   (numbers the turns)";
 
 /// What the therapist says of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,13 @@ pub struct Judgement {
     /// The therapist's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl Judgement {
+    /// Whether it is of this finding, or of the same words in another analysis.
+    fn is_on(&self, marker: &Marker) -> bool {
+        self.was == Some(marker.kind) && near(self.start, marker.start)
+    }
 }
 
 /// All judgements of a session.
@@ -134,16 +141,7 @@ impl Judgements {
         note: Option<String>,
         now: Timestamp,
     ) -> Result<()> {
-        let marker = analysis
-            .markers()
-            .find(|marker| marker.finding == number)
-            .ok_or_else(|| {
-                Error::new(
-                    Kind::NotFound,
-                    format!("The analysis has no finding of number {number}."),
-                )
-                .hint("undertone analyze SESSION   (numbers them)")
-            })?;
+        let marker = finding(analysis, number)?;
         let kind = match (verdict, kind) {
             (Verdict::Recode, Some(kind)) if kind == marker.kind => {
                 return Err(usage("It is of this kind already."));
@@ -209,16 +207,52 @@ impl Judgements {
         })
     }
 
-    fn enter(&mut self, new: Judgement) -> Result<()> {
+    /// Takes back the judgement of a finding of the analysis, with its note.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is no finding of this number, or none was judged.
+    pub fn undo(&mut self, analysis: &Analysis, number: u32) -> Result<()> {
+        let marker = finding(analysis, number)?;
+        self.take_back(|own| own.is_on(marker))
+    }
+
+    /// Takes back what was added by hand to a turn.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if nothing of this kind was.
+    pub fn undo_added(&mut self, turn: u32, kind: MarkerKind) -> Result<()> {
+        self.take_back(|own| own.verdict == Verdict::Add && (own.turn, own.kind) == (turn, kind))
+    }
+
+    fn take_back(&mut self, these: impl Fn(&Judgement) -> bool) -> Result<()> {
+        let before = self.judgements.len();
+        self.judgements.retain(|own| !these(own));
+        if self.judgements.len() == before {
+            let error = Error::new(Kind::NotFound, "There is no such judgement to take back.");
+            return Err(error.hint("undertone analyze SESSION   (shows them)"));
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, mut new: Judgement) -> Result<()> {
         let long = |note: &String| note.chars().count() > LONGEST_NOTE;
         if new.note.as_ref().is_some_and(long) {
             return Err(usage("The note is too long."));
         }
-        self.judgements.retain(|old| {
-            !(old.was == new.was
+        let same = |old: &Judgement| {
+            old.was == new.was
                 && near(old.start, new.start)
-                && (old.was.is_some() || old.kind == new.kind))
-        });
+                && (old.was.is_some() || old.kind == new.kind)
+        };
+        let (earlier, others) = std::mem::take(&mut self.judgements)
+            .into_iter()
+            .partition(same);
+        self.judgements = others;
+        // Another word on it does not throw the note away.
+        let earlier: Vec<Judgement> = earlier;
+        new.note = new
+            .note
+            .or_else(|| earlier.into_iter().rev().find_map(|old| old.note));
         if self.judgements.len() >= MOST {
             return Err(usage("This session has too many judgements already."));
         }
@@ -229,10 +263,7 @@ impl Judgements {
     /// The judgement of a finding, of this analysis or of an earlier one.
     #[must_use]
     pub fn on(&self, marker: &Marker) -> Option<&Judgement> {
-        self.judgements
-            .iter()
-            .rev()
-            .find(|one| one.was == Some(marker.kind) && near(one.start, marker.start))
+        self.judgements.iter().rev().find(|one| one.is_on(marker))
     }
 
     /// What was added by hand, in the order made.
@@ -258,6 +289,19 @@ impl Judgements {
             added: count(Verdict::Add),
         }
     }
+}
+
+fn finding(analysis: &Analysis, number: u32) -> Result<&Marker> {
+    let mut markers = analysis.markers();
+    markers
+        .find(|marker| marker.finding == number)
+        .ok_or_else(|| {
+            Error::new(
+                Kind::NotFound,
+                format!("The analysis has no finding of number {number}."),
+            )
+            .hint("undertone analyze SESSION   (numbers them)")
+        })
 }
 
 fn near(a: f64, b: f64) -> bool {
@@ -334,6 +378,27 @@ mod tests {
         };
         assert_eq!(own.agreement(), expected);
         assert_eq!(own.added().count(), 1);
+    }
+
+    #[test]
+    fn what_was_said_of_a_finding_or_added_can_be_taken_back() {
+        let (mut own, analysis) = (Judgements::default(), analysis());
+        let agree = |own: &mut Judgements, note: Option<&str>| {
+            let note = note.map(str::to_owned);
+            own.judge(&analysis, 1, Verdict::Agree, None, note, now())
+        };
+        agree(&mut own, Some("yes")).unwrap();
+        agree(&mut own, None).unwrap();
+        let kept = own.judgements[0].note.as_deref();
+        assert_eq!((own.judgements.len(), kept), (1, Some("yes")));
+        own.add(&sample(), 2, MarkerKind::Deference, None, now())
+            .unwrap();
+        own.undo(&analysis, 1).unwrap();
+        assert_eq!(own.agreement().added, 1);
+        assert!(own.undo(&analysis, 1).is_err());
+        assert!(own.undo_added(2, MarkerKind::Pressure).is_err());
+        own.undo_added(2, MarkerKind::Deference).unwrap();
+        assert!(own.judgements.is_empty());
     }
 
     #[test]

@@ -97,10 +97,10 @@ fn hit(
     if turn.length > rule.at_most_words || rule.early && index > EARLY {
         return None;
     }
-    let found = rule
+    let (found, pattern) = rule
         .when
         .iter()
-        .find_map(|pattern| pattern.find(sentence))?;
+        .find_map(|pattern| Some((pattern.find(sentence)?, pattern)))?;
     if any(&rule.unless, sentence) {
         return None;
     }
@@ -157,6 +157,9 @@ fn hit(
     if sentence.hedged {
         soften("said softly");
     }
+    if turned(pattern, &found, sentence, language) {
+        soften("a word such as \"not\" or \"far from\" may turn it round");
+    }
     if guards.guard("supposed").iter().any(before_it) && rule.kind != MarkerKind::Pressure {
         soften("only supposed, or feared");
     }
@@ -176,6 +179,23 @@ fn hit(
         words: sentence.words.clone(),
         evidence: vec![evidence(turn, sentence, &found)],
         against,
+    })
+}
+
+/// Whether a match may say the opposite, for what stands right before it or what its gaps pass over: "the sheets are far
+/// from useless".
+fn turned(pattern: &Pattern, found: &Found, sentence: &Sentence, language: &Language) -> bool {
+    let passed = pattern.passed(sentence, found.start);
+    language.markers.guard("turned").iter().any(|guard| {
+        let mut from = 0;
+        while let Some(turns) = guard.find_from(sentence, from) {
+            let before = turns.end <= found.start && found.start - turns.end <= 1;
+            if before || turns.clone().all(|token| passed.contains(&token)) {
+                return true;
+            }
+            from = turns.start + 1;
+        }
+        false
     })
 }
 

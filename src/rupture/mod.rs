@@ -18,6 +18,7 @@ mod said;
 mod tell;
 #[cfg(test)]
 mod testing;
+mod wrap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

@@ -1,12 +1,16 @@
 //! Findings as plain lines for a terminal: quotes before counts, no percentage, no grade.
 
 use super::data::{Episode, EvidenceBy, Marker, ReadingKind, Stance, Tier};
-use super::judgement::{Judgements, Verdict};
+use super::judgement::{Judgement, Judgements, Verdict};
+use super::wrap::wrap;
 use super::{Analysis, facts};
 use crate::transcript::text::{clean, clock};
 
 /// Narrowest that lines are made for, in columns; a narrower width is taken as this.
 const LEAST_WIDTH: usize = 40;
+
+/// Of a turn that was added by hand so many words are shown.
+const LONGEST_QUOTE: usize = 60;
 
 /// What a session without plain findings reads.
 pub const NOTHING: &str =
@@ -63,12 +67,9 @@ pub fn tell(analysis: &Analysis, judgements: &Judgements, width: usize) -> Vec<S
         lines.push(String::new());
         lines.push("Added by you:".into());
         for own in added {
-            lines.push(format!(
-                "  turn {} {}: \"{}\"",
-                own.turn,
-                own.kind.label(),
-                clean(&own.quote)
-            ));
+            let (turn, kind) = (own.turn, own.kind.label());
+            lines.push(format!("  turn {turn} {kind}: \"{}\"", begun(&own.quote)));
+            note(own, &mut lines);
         }
     }
     lines.push(String::new());
@@ -182,43 +183,23 @@ fn finding(marker: &Marker, judgements: &Judgements, place: &Place, lines: &mut 
             Verdict::Add => "you added it too".to_owned(),
         };
         lines.push(format!("   Your judgement: {verdict}"));
-        if let Some(note) = &judged.note {
-            lines.push(format!("   Your note: {}", clean(note)));
-        }
+        note(judged, lines);
     }
 }
 
-/// A line in lines of at most `width` columns, further ones set in. A word longer than that is cut.
-fn wrap(line: &str, width: usize) -> Vec<String> {
-    if line.chars().count() <= width {
-        return vec![line.trim_end().into()];
+fn note(judged: &Judgement, lines: &mut Vec<String>) {
+    if let Some(note) = &judged.note {
+        lines.push(format!("   Your note: {}", clean(note)));
     }
-    let indent = line.len() - line.trim_start().len();
-    let next = " ".repeat(indent + 2);
-    let mut lines = Vec::new();
-    let mut open = " ".repeat(indent);
-    let mut fresh = true;
-    for word in line.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        if !fresh && open.chars().count() + 1 + rest.len() > width {
-            lines.push(std::mem::replace(&mut open, next.clone()));
-            fresh = true;
-        }
-        if !fresh {
-            open.push(' ');
-        }
-        while open.chars().count() + rest.len() > width {
-            let room = width.saturating_sub(open.chars().count()).max(1);
-            let tail = rest.split_off(room.min(rest.len()));
-            open.extend(rest);
-            lines.push(std::mem::replace(&mut open, next.clone()));
-            rest = tail;
-        }
-        open.extend(rest);
-        fresh = false;
+}
+
+/// The beginning of a turn, which may be long.
+fn begun(quote: &str) -> String {
+    let quote = clean(quote);
+    match quote.match_indices(' ').nth(LONGEST_QUOTE - 1) {
+        Some((end, _)) => format!("{} …", &quote[..end]),
+        None => quote,
     }
-    lines.push(open);
-    lines
 }
 
 #[cfg(test)]

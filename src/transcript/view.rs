@@ -13,6 +13,9 @@ pub const LEAST_WIDTH: usize = 40;
 /// Columns that a backchannel is set in by.
 const INDENT: usize = 4;
 
+/// Columns that a number of a turn has at least.
+const NUMBER: usize = 4;
+
 /// What a piece of text is, for whoever paints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Style {
@@ -20,7 +23,7 @@ pub enum Style {
     Title,
     /// Who speaks.
     Speaker(Role),
-    /// When, as `[mm:ss]` or `[h:mm:ss]`.
+    /// When, as `[mm:ss]` or `[h:mm:ss]`, and the number of a turn.
     Time,
     /// What was said.
     Word,
@@ -62,12 +65,12 @@ impl Line {
 }
 
 /// The whole transcript: heading, an empty line, and what was said, in lines of at most `width`
-/// columns (at least [`LEAST_WIDTH`]).
+/// columns (at least [`LEAST_WIDTH`]); before each turn its number, where these are asked for.
 #[must_use]
-pub fn lines(transcript: &Transcript, width: usize) -> Vec<Line> {
+pub fn lines(transcript: &Transcript, width: usize, numbers: bool) -> Vec<Line> {
     let mut lines = head(transcript, width);
     lines.push(Line::default());
-    lines.extend(body(transcript, width));
+    lines.extend(body(transcript, width, numbers));
     lines
 }
 
@@ -91,11 +94,12 @@ pub fn head(transcript: &Transcript, width: usize) -> Vec<Line> {
     page.lines
 }
 
-/// What was said, with silences and gaps.
+/// What was said, with silences and gaps, as [`lines`].
 #[must_use]
-pub fn body(transcript: &Transcript, width: usize) -> Vec<Line> {
+pub fn body(transcript: &Transcript, width: usize, numbers: bool) -> Vec<Line> {
     let names = Names::of(transcript);
     let mut page = Page::of(width);
+    page.numbers = numbers;
     for item in items(transcript) {
         match item {
             Item::Turn(turn, place) => page.turn(turn, place, &names),
@@ -124,6 +128,7 @@ fn tokens(text: &str, style: Style) -> Vec<Piece> {
 
 struct Page {
     width: usize,
+    numbers: bool,
     lines: Vec<Line>,
 }
 
@@ -131,6 +136,7 @@ impl Page {
     fn of(width: usize) -> Self {
         Page {
             width: width.max(LEAST_WIDTH),
+            numbers: false,
             lines: Vec::new(),
         }
     }
@@ -139,9 +145,13 @@ impl Page {
         let name = names.name(&turn.speaker);
         // A speaker that is not listed cannot come from `parse` or `assemble`.
         let role = names.role(&turn.speaker).unwrap_or(Role::Client);
+        let number = match self.numbers {
+            true => format!("{:>NUMBER$} ", turn.id),
+            false => String::new(),
+        };
         let first = [
             Piece {
-                text: format!("[{}] ", clock(turn.start)),
+                text: format!("{number}[{}] ", clock(turn.start)),
                 style: Style::Time,
             },
             Piece {
@@ -288,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_session_reads_at_eighty_columns() {
-        insta::assert_snapshot!(printed(&lines(&sample(), 80)), @r"
+        insta::assert_snapshot!(printed(&lines(&sample(), 80, false)), @r"
         Fifth session
         Date: 2026-11-02 14:00 UTC
         Length: 30 s
@@ -312,12 +322,23 @@ mod tests {
     #[test]
     fn times_past_an_hour_carry_the_hour() {
         let t = session(4000.0, say(3700.0, "Hello there."), Vec::new());
-        assert!(printed(&body(&t, 80)).starts_with("[1:01:40] Therapist  Hello"));
+        assert!(printed(&body(&t, 80, false)).starts_with("[1:01:40] Therapist  Hello"));
+    }
+
+    #[test]
+    fn turns_have_their_numbers_where_these_are_asked_for() {
+        let lines = printed(&body(&sample(), 80, true));
+        let second = lines.lines().nth(1).unwrap();
+        assert!(
+            second.starts_with("   2 [00:04] Client     Honestly"),
+            "{second}"
+        );
+        assert!(lines.lines().all(|line| columns(line) <= 80));
     }
 
     #[test]
     fn suspect_words_are_marked_by_signs_and_by_style() {
-        let lines = body(&sample(), 80);
+        let lines = body(&sample(), 80, false);
         let piece = lines
             .iter()
             .flat_map(|l| &l.pieces)
@@ -330,9 +351,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn no_line_is_wider_than_asked_and_every_word_is_there(
-            transcript in hostile_session(), width in 0_usize..120,
+            transcript in hostile_session(), width in 0_usize..120, numbers: bool,
         ) {
-            let lines = lines(&transcript, width);
+            let lines = lines(&transcript, width, numbers);
             for line in &lines {
                 prop_assert!(columns(&line.text()) <= width.max(LEAST_WIDTH), "{}", line.text());
                 prop_assert!(!line.text().chars().any(char::is_control));

@@ -2,6 +2,7 @@
 
 use super::data::{Facts, SpeakerFacts};
 use super::voices;
+use crate::rupture::wrap::wrap;
 use crate::transcript::text::{clock, length};
 
 /// Of each speaker's turns that are apart at most so many are listed.
@@ -265,27 +266,6 @@ fn over_time(facts: &Facts, width: usize, lines: &mut Vec<String>) {
             length(stretch.nobody_seconds)
         ));
     }
-}
-
-/// A line in lines of at most `width` columns, further ones set in.
-fn wrap(line: &str, width: usize) -> Vec<String> {
-    if line.chars().count() <= width {
-        return vec![line.trim_end().into()];
-    }
-    let indent = line.len() - line.trim_start().len();
-    let mut lines = Vec::new();
-    let mut open = " ".repeat(indent);
-    for word in line.split_whitespace() {
-        let fresh = open.trim().is_empty();
-        if !fresh && open.chars().count() + 1 + word.chars().count() > width {
-            lines.push(std::mem::replace(&mut open, " ".repeat(indent + 2)));
-        } else if !fresh {
-            open.push(' ');
-        }
-        open.push_str(word);
-    }
-    lines.push(open);
-    lines
 }
 
 #[cfg(test)]

@@ -122,9 +122,14 @@ impl Pattern {
             return (first < sentence.tokens.len()).then_some(first..sentence.tokens.len());
         }
         (first..sentence.tokens.len()).find_map(|at| {
-            let end = follow(&self.elements, sentence, at)?;
+            let end = follow(&self.elements, sentence, at)?.end;
             (end > at).then_some(at..end)
         })
+    }
+
+    /// The tokens that gaps pass over where it is found from this token on.
+    pub(crate) fn passed(&self, sentence: &Sentence, at: usize) -> Vec<usize> {
+        follow(&self.elements, sentence, at).map_or_else(Vec::new, |way| way.passed)
     }
 
     /// Whether it is found and ends at or before this token.
@@ -133,10 +138,18 @@ impl Pattern {
     }
 }
 
-/// Where a match of these elements from this token on ends, if there is one.
-fn follow(elements: &[Element], sentence: &Sentence, at: usize) -> Option<usize> {
+/// How elements were found.
+struct Way {
+    end: usize,
+    /// Tokens that gaps passed over, from the last to the first.
+    passed: Vec<usize>,
+}
+
+/// The first way in which these elements are found from this token on, if there is one.
+fn follow(elements: &[Element], sentence: &Sentence, at: usize) -> Option<Way> {
     let Some((element, rest)) = elements.split_first() else {
-        return Some(at);
+        let passed = Vec::new();
+        return Some(Way { end: at, passed });
     };
     match element {
         Element::Start => (at <= sentence.opening).then(|| follow(rest, sentence, at))?,
@@ -156,7 +169,11 @@ fn follow(elements: &[Element], sentence: &Sentence, at: usize) -> Option<usize>
                     .map(|last| &sentence.tokens[at + last]);
                 *most > SHORT_GAP || passed.is_none_or(|passed| !passed.negates)
             })
-            .find_map(|skipped| follow(rest, sentence, at + skipped)),
+            .find_map(|skipped| {
+                let mut way = follow(rest, sentence, at + skipped)?;
+                way.passed.extend((at..at + skipped).rev());
+                Some(way)
+            }),
         Element::One(choice) => choice
             .ends(sentence, at)
             .into_iter()
@@ -287,6 +304,15 @@ mod tests {
         assert_eq!(found("you ..2 rush", "You never once rush me."), None);
         assert!(found("you not|never rush", "You never rush me.").is_some());
         assert!(found("you ..4 rush", "You do not see that you rush me.").is_some());
+    }
+
+    #[test]
+    fn what_gaps_pass_over_is_known() {
+        let english = Language::of("en").unwrap();
+        let pattern = Pattern::read("sheets ..3 useless", &english.classes).unwrap();
+        let sentences = sentences_of("Those sheets are far from useless.", &english.normal);
+        let found = pattern.find(&sentences[0]).unwrap();
+        assert_eq!(pattern.passed(&sentences[0], found.start), [4, 3, 2]);
     }
 
     #[test]

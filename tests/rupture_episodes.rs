@@ -31,6 +31,7 @@ const UNSEEN: [&str; 7] = ["test", "blind", "last", "unread", "aside", "glad", "
 
 /// Lines, turns and replies outside episodes: for training alone.
 const LINES: &str = include_str!("rupture/lines.tsv");
+const PAIRS: &str = include_str!("rupture/pairs.tsv");
 const TURNS: &str = include_str!("rupture/turns.tsv");
 const REPLIES: &str = include_str!("rupture/replies.tsv");
 const BEHAVIOURS: &str = include_str!("rupture/behaviours.tsv");
@@ -484,8 +485,16 @@ fn rows<const N: usize>(table: &'static str) -> Vec<[&'static str; N]> {
 fn lines_and_replies_outside_episodes_have_known_names() {
     let (lines, turns) = (rows::<6>(LINES), rows::<6>(TURNS));
     assert!(lines.len() > 3000 && turns.len() > 500);
+    let pairs = rows::<7>(PAIRS);
+    assert!(pairs.iter().all(|[.., strain, none]| strain != none));
+    let strained = pairs.iter().map(|row| {
+        let [writer, kind, tier, reading, before, strain, _] = *row;
+        [writer, kind, tier, reading, before, strain]
+    });
+    let strained: Vec<[&str; 6]> = strained.collect();
+    assert!(strained.iter().all(|row| row[1] != "none"));
     assert!(turns.iter().all(|[.., before, _]| !before.is_empty()));
-    for line in lines.iter().chain(&turns) {
+    for line in lines.iter().chain(&turns).chain(&strained) {
         let [writer, kind, tier, reading, _, text] = line;
         assert!(!writer.is_empty() && !text.is_empty(), "{line:?}");
         if *kind == "none" {
@@ -590,7 +599,10 @@ fn nothing_that_was_trained_on_stands_where_it_is_judged() {
     }
     let lines = rows::<6>(LINES).into_iter().chain(rows::<6>(TURNS));
     // What the therapist said before a line is asked everywhere ("What do you make of that?").
-    let trained = lines.flat_map(|row| plain(row[5]));
+    let pairs = rows::<7>(PAIRS).into_iter();
+    let trained = lines
+        .flat_map(|row| plain(row[5]))
+        .chain(pairs.flat_map(|row| [plain(row[5]), plain(row[6])].concat()));
     let turns = rows::<4>(BEHAVIOURS)
         .into_iter()
         .flat_map(|row| plain(row[3]));

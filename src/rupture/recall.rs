@@ -32,10 +32,10 @@ const GLANCE: f32 = -1.0;
 /// From this score on, of a sentence, its passage and its answer together and for its length, a sentence that speaks to
 /// the therapist or of the therapy is a finding. Chosen on the tune, held, fresh, late, subtle and plain splits and on
 /// ordinary counselling (`docs/rupture-model.md`), as are the two above and those that follow down to [`SURER`].
-const NEAR: f32 = 0.0;
+const NEAR: f32 = 0.3;
 
 /// From this score on one is that speaks of something else too, or in another's words,
-const GUARDED: f32 = 0.7;
+const GUARDED: f32 = 1.0;
 
 /// and from this one on one that names neither.
 const FAR: f32 = 4.4;
@@ -47,7 +47,7 @@ const A_WORD: f32 = 0.15;
 const MOST_WORDS: usize = 30;
 
 /// A plain marker of the rules of which sentence, passage and answer have less together, a bland answer counting nothing, is not told as plain,
-const PLAIN: f32 = -3.8;
+const PLAIN: f32 = -3.4;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.
 const PLAIN_BESIDE: f32 = 6.0;

@@ -95,16 +95,17 @@ fn a_wrong_passphrase_opens_nothing_and_says_so() {
     assert!(!words.contains("something else"));
 }
 
+fn sealed_sound(desk: &Desk, id: &str) -> std::path::PathBuf {
+    let session = desk.vault().join("sessions").join(id.trim());
+    session.join("audio.flac.age")
+}
+
 #[test]
 fn an_altered_or_cut_recording_is_told_and_left_as_it_is() {
     let desk = Desk::new();
     let file = session();
     let id = desk.done(&["import", file.to_str().unwrap()]);
-    let sealed = desk
-        .vault()
-        .join("sessions")
-        .join(id.trim())
-        .join("audio.flac.age");
+    let sealed = sealed_sound(&desk, &id);
     let whole = std::fs::read(&sealed).unwrap();
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
@@ -121,6 +122,38 @@ fn an_altered_or_cut_recording_is_told_and_left_as_it_is() {
     }
     std::fs::write(&sealed, whole).unwrap();
     desk.done(&["transcribe", "--model", "tiny.en"]);
+}
+
+#[test]
+fn what_comes_before_the_damage_can_be_had() {
+    let desk = Desk::new();
+    let id = desk.done(&["import", session().to_str().unwrap()]);
+    let sealed = sealed_sound(&desk, &id);
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    let damage = bytes.len() * 2 / 3;
+    bytes[damage] ^= 1;
+    std::fs::write(&sealed, bytes).unwrap();
+
+    let file = desk.path("talk.wav");
+    let name = file.to_str().unwrap();
+    let refused = desk.undertone(&["export", "last", "-o", name]);
+    assert_eq!(refused.status.code(), Some(7));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--partial"));
+    assert!(!file.exists());
+    desk.done(&["export", "last", "--partial", "-o", name]);
+    desk.done(&["transcribe", "--model", "tiny.en", "--partial"]);
+    let again = desk.undertone(&["transcribe", "--model", "tiny.en", "--partial"]);
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "an earlier transcript is kept"
+    );
+    let sound = std::fs::read(&file).unwrap();
+    // 53.6 of 81 s: two channels of 16 kHz, two bytes a sample, behind a header of 44.
+    let told = u32::from_le_bytes(sound[40..44].try_into().unwrap()) as usize;
+    assert_eq!(told, sound.len() - 44);
+    let seconds = told as f64 / 64_000.0;
+    assert!((45.0..60.0).contains(&seconds), "{seconds}");
 }
 
 #[test]

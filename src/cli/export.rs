@@ -33,6 +33,9 @@ pub struct ExportArgs {
     /// Overwrite the file if it exists
     #[arg(long)]
     force: bool,
+    /// Of a damaged recording, write what comes before the damage
+    #[arg(long)]
+    partial: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,12 +128,12 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
     check_consent(&session, what, args.to.is_some(), cx)?;
     if to_stdout {
         let stdout = std::io::stdout().lock();
-        write(&session, what, args.to.as_deref(), stdout)?
+        write(&session, what, args, stdout)?
             .flush()
             .map_err(|error| stdout_failed(&error))?;
     } else {
         let written = create(&output, args.force)
-            .and_then(|file| write(&session, what, args.to.as_deref(), file))
+            .and_then(|file| write(&session, what, args, file))
             .and_then(|file| {
                 file.sync_all()
                     .map_err(|error| Error::io("writing", &output, &error))
@@ -187,37 +190,49 @@ fn create(path: &Path, overwrite: bool) -> Result<File> {
         .map_err(|error| Error::io("writing", path, &error))
 }
 
-fn write<W: Write>(session: &OpenSession, what: What, to: Option<&str>, sink: W) -> Result<W> {
-    match to {
+fn write<W: Write>(session: &OpenSession, what: What, args: &ExportArgs, sink: W) -> Result<W> {
+    match &args.to {
         None => {
             let mut sink = sink;
-            write_open(session, what, &mut sink)?;
+            write_open(session, what, args.partial, &mut sink)?;
             Ok(sink)
         }
         Some(recipient) => {
             let mut sealed = Handover::to(recipient, sink)?;
-            write_open(session, what, &mut sealed)?;
+            write_open(session, what, args.partial, &mut sealed)?;
             sealed.finish().map_err(|error| stdout_failed(&error))
         }
     }
 }
 
-fn write_open(session: &OpenSession, what: What, sink: &mut dyn Write) -> Result<()> {
+fn write_open(
+    session: &OpenSession,
+    what: What,
+    partial: bool,
+    sink: &mut dyn Write,
+) -> Result<()> {
     match what.format() {
         Some(format) => export::write(&written::read(session)?, format, sink),
-        None => write_sound(session, sink),
+        None => write_sound(session, partial, sink),
     }
 }
 
-fn write_sound(session: &OpenSession, sink: &mut dyn Write) -> Result<()> {
-    let manifest = session.manifest()?;
-    let mut frames = sound::open(session)?;
+fn write_sound(session: &OpenSession, partial: bool, sink: &mut dyn Write) -> Result<()> {
+    let length = if partial {
+        Some(sound::count(&mut *sound::open_genuine(session)?)?)
+    } else {
+        None
+    };
+    let mut frames = match length {
+        Some(_) => sound::open_genuine(session)?,
+        None => sound::open(session)?,
+    };
     let spec = frames.spec();
-    let length = manifest
-        .duration_s
-        .map(|seconds| (seconds * f64::from(spec.sample_rate)).round().max(0.0) as u64);
+    let manifest = session.manifest()?.duration_s;
+    let noted =
+        manifest.map(|seconds| (seconds * f64::from(spec.sample_rate)).round().max(0.0) as u64);
     let spec = Spec {
-        frames: length.or(spec.frames),
+        frames: length.or(noted).or(spec.frames),
         ..spec
     };
     wav::write(sink, spec, &mut *frames).map(|_| ())

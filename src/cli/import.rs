@@ -77,7 +77,7 @@ pub fn run(args: &ImportArgs, cx: &Context) -> Result<()> {
          delete it if it is not needed.",
         super::terminal::in_words(std::time::Duration::from_secs_f64(seconds))
     ));
-    cx.say("Next: undertone transcribe");
+    cx.say(&format!("Next: undertone transcribe {id}"));
     if cx.json {
         cx.print_json(&serde_json::json!({ "session": id, "duration_s": seconds }))
     } else {

@@ -3,7 +3,7 @@
 use super::{Context, moments, sound};
 use crate::audio::Frames;
 use crate::vault::{GapInfo, SessionId, State, Unlocked};
-use crate::{Error, Kind, Result};
+use crate::{Error, Result};
 
 /// Arguments of `undertone recover`.
 #[derive(Debug, clap::Args)]
@@ -34,9 +34,9 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
     }
     let unlocked = cx.unlock()?;
     let mut saved = Vec::new();
-    for id in ids {
-        unlocked.recover(&id, cx.now())?;
-        let seconds = measure(&unlocked, &id)?;
+    for id in &ids {
+        unlocked.recover(id, cx.now())?;
+        let seconds = measure(&unlocked, id)?;
         cx.say(&format!(
             "Session {id}: {} were recovered.",
             super::terminal::in_words(std::time::Duration::from_secs_f64(seconds))
@@ -46,7 +46,9 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
         }
         saved.push(serde_json::json!({ "session": id, "duration_s": seconds }));
     }
-    cx.say("Next: undertone transcribe");
+    for id in &ids {
+        cx.say(&format!("Next: undertone transcribe {id}"));
+    }
     if cx.json {
         cx.print_json(&saved)
     } else {
@@ -60,20 +62,10 @@ fn measure(unlocked: &Unlocked, id: &SessionId) -> Result<f64> {
     if !session.has(sound::AUDIO) {
         return Ok(0.0);
     }
-    let mut frames = sound::open(&session)?;
+    // The last block may be cut in the middle: what comes before it is whole.
+    let mut frames = sound::open_genuine(&session)?;
     let rate = f64::from(frames.spec().sample_rate.max(1));
-    let mut block = Vec::new();
-    let mut count = 0u64;
-    loop {
-        block.clear();
-        match frames.read(&mut block, 48_000) {
-            Ok(0) => break,
-            Ok(read) => count += read as u64,
-            // The last block was cut in the middle: what came before is whole.
-            Err(error) if error.kind() == Kind::Damaged => break,
-            Err(error) => return Err(error),
-        }
-    }
+    let count = sound::count(&mut *frames)?;
     drop(frames);
     let seconds = count as f64 / rate;
     // A pause that was never ended lasted to the end of what there is.

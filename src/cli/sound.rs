@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use crate::Result;
 use crate::audio::flac::{Decoder, Encoder};
 use crate::audio::resample::Resampler;
-use crate::audio::{Frames, SPEECH_RATE, to_i16};
+use crate::audio::{Frames, SPEECH_RATE, Spec, to_i16};
 use crate::vault::{NewSession, OpenSession};
+use crate::{Error, Kind, Result};
 
 /// Name of the sound inside a session.
 pub const AUDIO: &str = "audio.flac";
@@ -80,20 +80,89 @@ pub fn store(
 /// Opens a session's sound from its start, as stored.
 ///
 /// # Errors
-/// [`crate::Kind::Damaged`] if the sealed file is cut or altered.
+/// [`Kind::Damaged`] if the sealed file is cut or altered; the hint says how to get what comes before that.
 pub fn open(session: &OpenSession) -> Result<Box<dyn Frames + '_>> {
-    Ok(Box::new(Decoder::new(session.stream(AUDIO)?)?))
+    Ok(Box::new(Whole {
+        frames: Decoder::new(session.stream(AUDIO)?)?,
+        name: session.id().to_string(),
+    }))
 }
 
-/// Opens a session's sound from its start, at 16 kHz.
+/// The same up to where it is damaged, if it is: as if it ended there.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_for_speech(session: &OpenSession) -> Result<Box<dyn Frames + '_>> {
-    let stored = open(session)?;
+/// [`Kind::Damaged`] if nothing can be read.
+pub fn open_genuine(session: &OpenSession) -> Result<Box<dyn Frames + '_>> {
+    Ok(Box::new(Genuine(Decoder::new(session.stream(AUDIO)?)?)))
+}
+
+/// Sound at 16 kHz.
+///
+/// # Errors
+/// None but those of the sound.
+pub fn for_speech<'a>(stored: Box<dyn Frames + 'a>) -> Result<Box<dyn Frames + 'a>> {
     if stored.spec().sample_rate == SPEECH_RATE {
         Ok(stored)
     } else {
         Ok(Box::new(Resampler::new(stored)?))
+    }
+}
+
+/// How many frames there are; reads them all.
+///
+/// # Errors
+/// Those of the sound.
+pub fn count(frames: &mut dyn Frames) -> Result<u64> {
+    let mut block = Vec::new();
+    let mut count = 0;
+    loop {
+        block.clear();
+        match frames.read(&mut block, 48_000)? {
+            0 => return Ok(count),
+            read => count += read as u64,
+        }
+    }
+}
+
+/// A session's sound, which is whole or an error.
+struct Whole<F> {
+    frames: F,
+    name: String,
+}
+
+impl<F: Frames> Frames for Whole<F> {
+    fn spec(&self) -> Spec {
+        self.frames.spec()
+    }
+
+    fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
+        let damaged = |error: Error| {
+            let name = &self.name;
+            error
+                .hint("bring back the session's folder from a backup of the vault")
+                .hint(format!("undertone transcribe {name} --partial"))
+                .hint(format!("undertone export {name} --partial -o FILE.wav"))
+        };
+        let read = self.frames.read(into, max_frames);
+        read.map_err(|error| match error.kind() {
+            Kind::Damaged => damaged(error),
+            _ => error,
+        })
+    }
+}
+
+/// Sound that ends where it is damaged.
+struct Genuine<F>(F);
+
+impl<F: Frames> Frames for Genuine<F> {
+    fn spec(&self) -> Spec {
+        self.0.spec()
+    }
+
+    fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
+        match self.0.read(into, max_frames) {
+            Err(error) if error.kind() == Kind::Damaged => Ok(0),
+            read => read,
+        }
     }
 }

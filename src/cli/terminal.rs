@@ -126,7 +126,11 @@ pub fn complain(error: &Error) {
     let red = on_stderr(AnsiColor::Red.on_default().bold());
     let dim = on_stderr(Style::new().dimmed());
     let mut stderr = std::io::stderr().lock();
-    let room = columns().saturating_sub(7);
+    // A program that reads it has it on one line.
+    let room = match stderr.is_terminal() {
+        true => columns().saturating_sub(7),
+        false => usize::MAX,
+    };
     for (at, line) in wrap(error.sentence(), room).iter().enumerate() {
         let _ = match at {
             0 => writeln!(stderr, "{red}Error:{red:#} {line}"),

@@ -35,6 +35,9 @@ pub struct TranscribeArgs {
     /// Compute with this many threads [default: the machine's, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
+    /// Of a damaged recording, write down what comes before the damage
+    #[arg(long)]
+    partial: bool,
 }
 
 fn language(text: &str) -> Result<String, String> {
@@ -68,6 +71,13 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         manifest.created,
         cx.now(),
     )?;
+    if args.partial && session.has(TRANSCRIPT) {
+        return Err(Error::new(
+            Kind::Usage,
+            "This session has a transcript already, perhaps of all of it. It was left as it is.",
+        )
+        .hint(format!("undertone show {id}")));
+    }
     let started = Instant::now();
     let detector = cx.models().detector();
     if detector.is_none() {
@@ -83,7 +93,7 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         beam: usize::from(args.beam),
     };
     let engine = Engine::load(&installed.path, &installed.name, detector)?;
-    let heard = hear(&session, &manifest, &engine, &decoding, cx)?;
+    let heard = hear(&session, args.partial, &manifest, &engine, &decoding, cx)?;
     drop(engine);
     let moments = moments::read(&session)?;
     let transcript = assemble(id, &manifest, &moments, &installed, heard, cx);
@@ -92,6 +102,13 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         .vault()
         .note(Event::TranscriptWritten, Some(&id), cx.now())?;
     tell(&transcript, started.elapsed(), cx);
+    let missing = manifest.duration_s.unwrap_or(0.0) - transcript.session.duration;
+    if args.partial && missing > 1.0 {
+        cx.warn(&format!(
+            "The last {} are damaged and not in it.",
+            terminal::in_words(Duration::from_secs_f64(missing))
+        ));
+    }
     if cx.json {
         cx.print_json(&serde_json::json!({
             "session": id,
@@ -138,6 +155,7 @@ pub(super) fn find_model(
 
 fn hear(
     session: &OpenSession,
+    partial: bool,
     manifest: &Manifest,
     engine: &Engine,
     decoding: &Decoding,
@@ -147,7 +165,12 @@ fn hear(
     let mut writing = None;
     let length = manifest.duration_s.unwrap_or(0.0);
     let heard = speech::transcribe(
-        &|| sound::open_for_speech(session),
+        &|| {
+            sound::for_speech(match partial {
+                true => sound::open_genuine(session)?,
+                false => sound::open(session)?,
+            })
+        },
         engine,
         decoding,
         cx.cancel(),

@@ -10,25 +10,33 @@ from words import spread
 
 SPEAKERS = ("therapist", "client")
 MARGIN = 1.5  # seconds by which an estimated time may be off
+# What a second between two words of a pair counts beside a wrong word, and the most seconds that count: so little that
+# thousands of them are no wrong word.
+NEARER, FAR = 1e-7, 60.0
 
 
 def align(said, heard):
-    """The shortest way from `said` to `heard` as pairs of positions; None where one has no word."""
+    """The shortest way from `said` to `heard`, of (word, time, …), as pairs of positions; None where one has no word.
+
+    Of ways that are as short it is that whose pairs are nearest in time: "thou also, thou also" of which one half was not
+    written down could be either.
+    """
     n, m = len(said), len(heard)
+
+    def apart(i, j):
+        one, two = said[i - 1], heard[j - 1]
+        seconds = 0.0 if one[1] is None or two[1] is None else abs(one[1] - two[1])
+        return (one[0] != two[0]) + NEARER * min(seconds, FAR)
+
     rows = [list(range(m + 1))]
     for i in range(1, n + 1):
-        above, row, word = rows[-1], [i], said[i - 1]
+        above, row = rows[-1], [i]
         for j in range(1, m + 1):
-            best = above[j - 1] + (word != heard[j - 1])
-            if above[j] + 1 < best:
-                best = above[j] + 1
-            if row[j - 1] + 1 < best:
-                best = row[j - 1] + 1
-            row.append(best)
+            row.append(min(above[j - 1] + apart(i, j), above[j] + 1, row[j - 1] + 1))
         rows.append(row)
     pairs, i, j = [], n, m
     while i or j:
-        if i and j and rows[i][j] == rows[i - 1][j - 1] + (said[i - 1] != heard[j - 1]):
+        if i and j and rows[i][j] == rows[i - 1][j - 1] + apart(i, j):
             i, j = i - 1, j - 1
             pairs.append((i, j))
         elif i and rows[i][j] == rows[i - 1][j] + 1:
@@ -79,7 +87,7 @@ def score(segments, heard, fillers=None):
     plain = [[(word, at) for word, at, _ in own] for own in said]
     for channel, speaker in enumerate(SPEAKERS):
         ours, theirs = said[channel], heard[channel]
-        pairs = align([word for word, _, _ in ours], [word for word, _, _ in theirs])
+        pairs = align(ours, theirs)
         found = {i: j for i, j in pairs if i is not None and j is not None}
         right = {i for i, j in found.items() if ours[i][0] == theirs[j][0]}
         wrong = [(i, j) for i, j in pairs if i is None or i not in right]

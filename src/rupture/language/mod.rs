@@ -213,6 +213,40 @@ mod tests {
         assert_eq!(Language::fault("en"), None);
     }
 
+    /// All strings in lists.
+    fn listed(value: &toml::Value, found: &mut Vec<String>) {
+        match value {
+            toml::Value::Array(all) => {
+                found.extend(
+                    all.iter()
+                        .filter_map(toml::Value::as_str)
+                        .map(str::to_owned),
+                );
+                all.iter().for_each(|one| listed(one, found));
+            }
+            toml::Value::Table(table) => table.values().for_each(|one| listed(one, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn no_pattern_waits_for_a_word_that_is_left_out_before() {
+        let english = Language::of("en").unwrap();
+        let gone = |word: &str| english.normal.fillers.iter().any(|filler| filler == word);
+        let waits = |element: &str| {
+            let optional = element.len() > 1 && element.ends_with('?');
+            !optional && !element.starts_with('!') && element.split('|').all(gone)
+        };
+        let files = ENGLISH.markers.iter().chain([&ENGLISH.replies]);
+        let mut patterns = Vec::new();
+        for file in files {
+            listed(&toml::from_str(file).unwrap(), &mut patterns);
+        }
+        assert!(patterns.len() > 1000);
+        let dead = |pattern: &&String| pattern.split(' ').any(waits);
+        assert_eq!(patterns.iter().find(dead), None);
+    }
+
     #[test]
     fn a_language_that_is_not_known_is_none() {
         assert!(Language::of("en-GB").is_some());

@@ -126,14 +126,19 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
     }
     let (unlocked, session) = cx.open_id(&id)?;
     check_consent(&session, what, args.to.is_some(), cx)?;
+    let genuine = match args.partial && what == What::Audio {
+        true => Some(genuine(&session, cx)?),
+        false => None,
+    };
+    let to = args.to.as_deref();
     if to_stdout {
         let stdout = std::io::stdout().lock();
-        write(&session, what, args, stdout)?
+        write(&session, what, to, genuine, stdout)?
             .flush()
             .map_err(|error| stdout_failed(&error))?;
     } else {
         let written = create(&output, args.force)
-            .and_then(|file| write(&session, what, args, file))
+            .and_then(|file| write(&session, what, to, genuine, file))
             .and_then(|file| {
                 file.sync_all()
                     .map_err(|error| Error::io("writing", &output, &error))
@@ -190,49 +195,53 @@ fn create(path: &Path, overwrite: bool) -> Result<File> {
         .map_err(|error| Error::io("writing", path, &error))
 }
 
-fn write<W: Write>(session: &OpenSession, what: What, args: &ExportArgs, sink: W) -> Result<W> {
-    match &args.to {
+/// How many frames come before the damage of a session's sound. Tells what is missing.
+fn genuine(session: &OpenSession, cx: &Context) -> Result<u64> {
+    let mut frames = sound::open_genuine(session)?;
+    let rate = f64::from(frames.spec().sample_rate.max(1));
+    let count = sound::count(&mut *frames)?;
+    let whole = session.manifest()?.duration_s.unwrap_or(0.0);
+    sound::tell_missing(whole - count as f64 / rate, cx);
+    Ok(count)
+}
+
+fn write<W: Write>(
+    session: &OpenSession,
+    what: What,
+    to: Option<&str>,
+    genuine: Option<u64>,
+    mut sink: W,
+) -> Result<W> {
+    let open = |sink: &mut dyn Write| match what.format() {
+        Some(format) => export::write(&written::read(session)?, format, sink),
+        None => write_sound(session, genuine, sink),
+    };
+    match to {
         None => {
-            let mut sink = sink;
-            write_open(session, what, args.partial, &mut sink)?;
+            open(&mut sink)?;
             Ok(sink)
         }
         Some(recipient) => {
             let mut sealed = Handover::to(recipient, sink)?;
-            write_open(session, what, args.partial, &mut sealed)?;
+            open(&mut sealed)?;
             sealed.finish().map_err(|error| stdout_failed(&error))
         }
     }
 }
 
-fn write_open(
-    session: &OpenSession,
-    what: What,
-    partial: bool,
-    sink: &mut dyn Write,
-) -> Result<()> {
-    match what.format() {
-        Some(format) => export::write(&written::read(session)?, format, sink),
-        None => write_sound(session, partial, sink),
-    }
-}
-
-fn write_sound(session: &OpenSession, partial: bool, sink: &mut dyn Write) -> Result<()> {
-    let length = if partial {
-        Some(sound::count(&mut *sound::open_genuine(session)?)?)
-    } else {
-        None
-    };
-    let mut frames = match length {
+/// Writes the sound, or of a damaged one so many frames.
+fn write_sound(session: &OpenSession, genuine: Option<u64>, sink: &mut dyn Write) -> Result<()> {
+    let manifest = session.manifest()?;
+    let mut frames = match genuine {
         Some(_) => sound::open_genuine(session)?,
         None => sound::open(session)?,
     };
     let spec = frames.spec();
-    let manifest = session.manifest()?.duration_s;
-    let noted =
-        manifest.map(|seconds| (seconds * f64::from(spec.sample_rate)).round().max(0.0) as u64);
+    let noted = manifest
+        .duration_s
+        .map(|seconds| (seconds * f64::from(spec.sample_rate)).round().max(0.0) as u64);
     let spec = Spec {
-        frames: length.or(noted).or(spec.frames),
+        frames: genuine.or(noted).or(spec.frames),
         ..spec
     };
     wav::write(sink, spec, &mut *frames).map(|_| ())

@@ -73,6 +73,9 @@ pub fn run(args: &JudgeArgs, cx: &Context) -> Result<()> {
         &session.id().to_string(),
     )?;
     let mut own = judgements(&session)?;
+    if args.note && args.judgement == Own::Undo {
+        return Err(Error::new(Kind::Usage, "What is taken back takes no note."));
+    }
     let note = if args.note { Some(note(cx)?) } else { None };
     match (args.judgement, args.kind) {
         (Own::Add, None) => {

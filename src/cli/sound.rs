@@ -1,7 +1,8 @@
 //! A session's sound, as it goes into the vault and comes out of it. Needs no terminal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::{Context, terminal};
 use crate::audio::flac::{Decoder, Encoder};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE, Spec, to_i16};
@@ -99,7 +100,7 @@ pub fn open_genuine(session: &OpenSession) -> Result<Box<dyn Frames + '_>> {
 /// Sound at 16 kHz.
 ///
 /// # Errors
-/// None but those of the sound.
+/// [`Kind::Audio`] if it cannot be brought to that rate.
 pub fn for_speech<'a>(stored: Box<dyn Frames + 'a>) -> Result<Box<dyn Frames + 'a>> {
     if stored.spec().sample_rate == SPEECH_RATE {
         Ok(stored)
@@ -121,6 +122,14 @@ pub fn count(frames: &mut dyn Frames) -> Result<u64> {
             0 => return Ok(count),
             read => count += read as u64,
         }
+    }
+}
+
+/// Tells how much was damaged, where it is worth telling.
+pub fn tell_missing(seconds: f64, cx: &Context) {
+    if seconds > 1.0 {
+        let missing = terminal::in_words(Duration::from_secs_f64(seconds));
+        cx.warn(&format!("The last {missing} are damaged and not in it."));
     }
 }
 

@@ -102,12 +102,9 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         .vault()
         .note(Event::TranscriptWritten, Some(&id), cx.now())?;
     tell(&transcript, started.elapsed(), cx);
-    let missing = manifest.duration_s.unwrap_or(0.0) - transcript.session.duration;
-    if args.partial && missing > 1.0 {
-        cx.warn(&format!(
-            "The last {} are damaged and not in it.",
-            terminal::in_words(Duration::from_secs_f64(missing))
-        ));
+    if args.partial {
+        let whole = manifest.duration_s.unwrap_or(0.0);
+        sound::tell_missing(whole - transcript.session.duration, cx);
     }
     if cx.json {
         cx.print_json(&serde_json::json!({

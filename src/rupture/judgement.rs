@@ -244,15 +244,12 @@ impl Judgements {
                 && near(old.start, new.start)
                 && (old.was.is_some() || old.kind == new.kind)
         };
-        let (earlier, others) = std::mem::take(&mut self.judgements)
-            .into_iter()
-            .partition(same);
+        let all = std::mem::take(&mut self.judgements).into_iter();
+        let (earlier, others): (Vec<Judgement>, Vec<Judgement>) = all.partition(same);
         self.judgements = others;
         // Another word on it does not throw the note away.
-        let earlier: Vec<Judgement> = earlier;
-        new.note = new
-            .note
-            .or_else(|| earlier.into_iter().rev().find_map(|old| old.note));
+        let note = || earlier.into_iter().rev().find_map(|old| old.note);
+        new.note = new.note.or_else(note);
         if self.judgements.len() >= MOST {
             return Err(usage("This session has too many judgements already."));
         }

@@ -113,7 +113,7 @@ fn passage(episode: &Episode, judgements: &Judgements, place: &Place, lines: &mu
             (true, _) => "nothing that says either".into(),
         };
         lines.push(format!(
-            "   {}  Therapist: \"{}\" ({did})",
+            "   {} Therapist: \"{}\" ({did})",
             place.of(reply.start, reply.turn),
             clean(&reply.quote)
         ));
@@ -157,7 +157,7 @@ fn finding(marker: &Marker, judgements: &Judgements, place: &Place, lines: &mut 
         Tier::Possible => "possible",
     };
     lines.push(format!(
-        "{:>2} {}  Client: \"{}\"",
+        "{:>2} {} Client: \"{}\"",
         marker.finding,
         place.of(marker.start, marker.turn),
         clean(&marker.quote)

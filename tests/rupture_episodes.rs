@@ -32,11 +32,13 @@ const UNSEEN: [&str; 7] = ["test", "blind", "last", "unread", "aside", "glad", "
 /// Lines, turns and replies outside episodes: for training alone.
 const LINES: &str = include_str!("rupture/lines.tsv");
 const PAIRS: &str = include_str!("rupture/pairs.tsv");
-const PAIRS_KEPT: &str = include_str!("rupture/pairs-kept.tsv");
 const TURNS: &str = include_str!("rupture/turns.tsv");
 const REPLIES: &str = include_str!("rupture/replies.tsv");
 const BEHAVIOURS: &str = include_str!("rupture/behaviours.tsv");
 const ORDINARY: &str = include_str!("rupture/ordinary.tsv");
+
+/// Pairs that are kept from training.
+const PAIRS_KEPT: &str = include_str!("rupture/pairs-kept.tsv");
 
 /// Splits that a second reader coded; of what was added, those of twelve writers.
 const READ_AGAIN: [&str; 12] = [

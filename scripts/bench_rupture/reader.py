@@ -5,10 +5,15 @@ import csv
 from .scores import STEPS
 
 
+def table(path):
+    """The rows of a table that is parted by tabs, by the names in its head."""
+    with open(path, encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
 def second_reader(path, episodes):
     """As programs are heard, where the reader coded every one of these episodes that holds a marker; else None."""
-    with open(path, encoding="utf-8", newline="") as lines:
-        coded = {row["episode"]: row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    coded = {row["episode"]: row for row in table(path)}
     if any(e["markers"] and e["id"] not in coded for e in episodes):
         return None
     return [{"episodes": [as_told(coded[e["id"]], e)] if e["markers"] else []} for e in episodes]

@@ -179,14 +179,7 @@ impl Context {
     #[must_use]
     pub fn warning(&self, words: &str) -> Vec<String> {
         let yellow = terminal::on_stderr(anstyle::AnsiColor::Yellow.on_default().bold());
-        terminal::wrap(words, terminal::columns().saturating_sub(9))
-            .iter()
-            .enumerate()
-            .map(|(index, line)| match index {
-                0 => format!("{yellow}Warning:{yellow:#} {line}"),
-                _ => format!("         {line}"),
-            })
-            .collect()
+        terminal::labelled("Warning:", yellow, words, terminal::columns())
     }
 
     /// Prints a line of data.

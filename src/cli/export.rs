@@ -197,12 +197,10 @@ fn create(path: &Path, overwrite: bool) -> Result<File> {
 
 /// How many frames come before the damage of a session's sound. Tells what is missing.
 fn genuine(session: &OpenSession, cx: &Context) -> Result<u64> {
-    let mut frames = sound::open_genuine(session)?;
-    let rate = f64::from(frames.spec().sample_rate.max(1));
-    let count = sound::count(&mut *frames)?;
+    let (frames, seconds) = sound::genuine(session)?;
     let whole = session.manifest()?.duration_s.unwrap_or(0.0);
-    sound::tell_missing(whole - count as f64 / rate, cx);
-    Ok(count)
+    sound::tell_missing(whole - seconds, cx);
+    Ok(frames)
 }
 
 fn write<W: Write>(
@@ -232,10 +230,7 @@ fn write<W: Write>(
 /// Writes the sound, or of a damaged one so many frames.
 fn write_sound(session: &OpenSession, genuine: Option<u64>, sink: &mut dyn Write) -> Result<()> {
     let manifest = session.manifest()?;
-    let mut frames = match genuine {
-        Some(_) => sound::open_genuine(session)?,
-        None => sound::open(session)?,
-    };
+    let mut frames = sound::open(session, genuine.is_some())?;
     let spec = frames.spec();
     let noted = manifest
         .duration_s

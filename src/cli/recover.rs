@@ -1,7 +1,6 @@
 //! `undertone recover`: saves what an interrupted recording holds.
 
 use super::{Context, moments, sound};
-use crate::audio::Frames;
 use crate::vault::{GapInfo, SessionId, State, Unlocked};
 use crate::{Error, Result};
 
@@ -63,11 +62,7 @@ fn measure(unlocked: &Unlocked, id: &SessionId) -> Result<f64> {
         return Ok(0.0);
     }
     // The last block may be cut in the middle: what comes before it is whole.
-    let mut frames = sound::open_genuine(&session)?;
-    let rate = f64::from(frames.spec().sample_rate.max(1));
-    let count = sound::count(&mut *frames)?;
-    drop(frames);
-    let seconds = count as f64 / rate;
+    let (_, seconds) = sound::genuine(&session)?;
     // A pause that was never ended lasted to the end of what there is.
     let off_record = moments::read(&session).unwrap_or_default().gaps(seconds);
     session

@@ -78,23 +78,18 @@ pub fn store(
     Ok(sofar)
 }
 
-/// Opens a session's sound from its start, as stored.
+/// Opens a session's sound from its start, as stored; if `partial`, up to where it is damaged, as if it ended there.
 ///
 /// # Errors
-/// [`Kind::Damaged`] if the sealed file is cut or altered; the hint says how to get what comes before that.
-pub fn open(session: &OpenSession) -> Result<Box<dyn Frames + '_>> {
-    Ok(Box::new(Whole {
-        frames: Decoder::new(session.stream(AUDIO)?)?,
-        name: session.id().to_string(),
-    }))
-}
-
-/// The same up to where it is damaged, if it is: as if it ended there.
-///
-/// # Errors
-/// [`Kind::Damaged`] if nothing can be read.
-pub fn open_genuine(session: &OpenSession) -> Result<Box<dyn Frames + '_>> {
-    Ok(Box::new(Genuine(Decoder::new(session.stream(AUDIO)?)?)))
+/// [`Kind::Damaged`] if the sealed file is cut or altered, with how to get what comes before that; if `partial`, where
+/// nothing can be read.
+pub fn open(session: &OpenSession, partial: bool) -> Result<Box<dyn Frames + '_>> {
+    let frames = Decoder::new(session.stream(AUDIO)?)?;
+    if partial {
+        return Ok(Box::new(Genuine(frames)));
+    }
+    let name = session.id().to_string();
+    Ok(Box::new(Whole { frames, name }))
 }
 
 /// Sound at 16 kHz.
@@ -109,17 +104,19 @@ pub fn for_speech<'a>(stored: Box<dyn Frames + 'a>) -> Result<Box<dyn Frames + '
     }
 }
 
-/// How many frames there are; reads them all.
+/// How many frames come before any damage, and how many seconds that is; reads them all.
 ///
 /// # Errors
-/// Those of the sound.
-pub fn count(frames: &mut dyn Frames) -> Result<u64> {
+/// As [`open`] with `partial`.
+pub fn genuine(session: &OpenSession) -> Result<(u64, f64)> {
+    let mut frames = open(session, true)?;
+    let rate = f64::from(frames.spec().sample_rate.max(1));
     let mut block = Vec::new();
     let mut count = 0;
     loop {
         block.clear();
         match frames.read(&mut block, 48_000)? {
-            0 => return Ok(count),
+            0 => return Ok((count, count as f64 / rate)),
             read => count += read as u64,
         }
     }

@@ -77,6 +77,18 @@ pub fn wrap(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Words behind a painted label, in lines of at most `width` columns, further ones set in under the first.
+#[must_use]
+pub fn labelled(label: &str, paint: Style, words: &str, width: usize) -> Vec<String> {
+    let hang = label.chars().count() + 1;
+    let lines = wrap(words, width.saturating_sub(hang)).into_iter();
+    let set = |(at, line): (usize, String)| match at {
+        0 => format!("{paint}{label}{paint:#} {line}"),
+        _ => format!("{:hang$}{line}", ""),
+    };
+    lines.enumerate().map(set).collect()
+}
+
 /// Text from a file as it may be printed: control characters, which could steer the terminal or
 /// reorder what is read, become `�`.
 #[must_use]
@@ -128,14 +140,11 @@ pub fn complain(error: &Error) {
     let mut stderr = std::io::stderr().lock();
     // A program that reads it has it on one line.
     let room = match stderr.is_terminal() {
-        true => columns().saturating_sub(7),
+        true => columns(),
         false => usize::MAX,
     };
-    for (at, line) in wrap(error.sentence(), room).iter().enumerate() {
-        let _ = match at {
-            0 => writeln!(stderr, "{red}Error:{red:#} {line}"),
-            _ => writeln!(stderr, "       {line}"),
-        };
+    for line in labelled("Error:", red, error.sentence(), room) {
+        let _ = writeln!(stderr, "{line}");
     }
     // Left on one line: a command that is broken cannot be copied.
     for hint in error.hints() {

@@ -162,12 +162,7 @@ fn hear(
     let mut writing = None;
     let length = manifest.duration_s.unwrap_or(0.0);
     let heard = speech::transcribe(
-        &|| {
-            sound::for_speech(match partial {
-                true => sound::open_genuine(session)?,
-                false => sound::open(session)?,
-            })
-        },
+        &|| sound::for_speech(sound::open(session, partial)?),
         engine,
         decoding,
         cx.cancel(),

@@ -109,11 +109,11 @@ fn hit(
         return None;
     }
     let guards = &language.markers;
-    if guards
-        .guard("denied")
-        .iter()
-        .any(|guard| ends_at(guard, sentence, found.start))
-    {
+    if guards.guard("denied").iter().any(|guard| {
+        guard
+            .finds(sentence)
+            .any(|denied| right_before(&denied, &found))
+    }) {
         return None;
     }
     let reported = guards.guard("reported").iter().any(|guard| {
@@ -186,16 +186,11 @@ fn hit(
 /// from useless".
 fn turned(pattern: &Pattern, found: &Found, sentence: &Sentence, language: &Language) -> bool {
     let passed = pattern.passed(sentence, found.start);
-    language.markers.guard("turned").iter().any(|guard| {
-        let mut from = 0;
-        while let Some(turns) = guard.find_from(sentence, from) {
-            let before = turns.end <= found.start && found.start - turns.end <= 1;
-            if before || turns.clone().all(|token| passed.contains(&token)) {
-                return true;
-            }
-            from = turns.start + 1;
-        }
-        false
+    let mut guards = language.markers.guard("turned").iter();
+    guards.any(|guard| {
+        guard.finds(sentence).any(|turns| {
+            right_before(&turns, found) || turns.clone().all(|token| passed.contains(&token))
+        })
     })
 }
 
@@ -240,14 +235,9 @@ fn evidence(turn: &Said<'_>, sentence: &Sentence, found: &Found) -> Evidence {
     }
 }
 
-/// Whether a guard is found that ends where the match begins, or one word before it.
-fn ends_at(guard: &Pattern, sentence: &Sentence, at: usize) -> bool {
-    let first = at.saturating_sub(5);
-    (first..at).any(|from| {
-        guard
-            .find_from(sentence, from)
-            .is_some_and(|found| found.start == from && found.end <= at && at - found.end <= 1)
-    })
+/// Whether one ends where another begins, or one word before it.
+fn right_before(one: &Found, other: &Found) -> bool {
+    one.end <= other.start && other.start - one.end <= 1
 }
 
 /// What the rule asks of the therapist's turn before.

@@ -2,15 +2,13 @@
 
 use super::data::{Episode, EvidenceBy, Marker, ReadingKind, Stance, Tier};
 use super::judgement::{Judgement, Judgements, Verdict};
+use super::language::normal::LONGEST;
 use super::wrap::wrap;
 use super::{Analysis, facts};
 use crate::transcript::text::{clean, clock};
 
 /// Narrowest that lines are made for, in columns; a narrower width is taken as this.
 const LEAST_WIDTH: usize = 40;
-
-/// Of a turn that was added by hand so many words are shown.
-const LONGEST_QUOTE: usize = 60;
 
 /// What a session without plain findings reads.
 pub const NOTHING: &str =
@@ -193,10 +191,10 @@ fn note(judged: &Judgement, lines: &mut Vec<String>) {
     }
 }
 
-/// The beginning of a turn, which may be long.
+/// The beginning of a turn, as long as a quote may be.
 fn begun(quote: &str) -> String {
     let quote = clean(quote);
-    match quote.match_indices(' ').nth(LONGEST_QUOTE - 1) {
+    match quote.match_indices(' ').nth(LONGEST - 1) {
         Some((end, _)) => format!("{} …", &quote[..end]),
         None => quote,
     }

@@ -77,10 +77,8 @@ impl Feelings {
         };
         let mut felt = Felt::default();
         for (name, pattern) in &self.families {
-            let mut from = 0;
-            while let Some(found) = pattern.find_from(sentence, from) {
+            for found in pattern.finds(sentence) {
                 felt.families.push((name, negated(found.start)));
-                from = found.end;
             }
         }
         for (at, token) in sentence.tokens.iter().enumerate() {

@@ -114,7 +114,7 @@ impl Pattern {
     }
 
     /// The first place at or after this token where it is found.
-    pub(crate) fn find_from(&self, sentence: &Sentence, first: usize) -> Option<Found> {
+    fn find_from(&self, sentence: &Sentence, first: usize) -> Option<Found> {
         if self.asks && !sentence.asks {
             return None;
         }
@@ -125,6 +125,12 @@ impl Pattern {
             let end = follow(&self.elements, sentence, at)?.end;
             (end > at).then_some(at..end)
         })
+    }
+
+    /// All places in the sentence where it is found, none in another.
+    pub(crate) fn finds(&self, sentence: &Sentence) -> impl Iterator<Item = Found> {
+        let next = |from| self.find_from(sentence, from);
+        std::iter::successors(next(0), move |before| next(before.end))
     }
 
     /// The tokens that gaps pass over where it is found from this token on.

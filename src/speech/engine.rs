@@ -33,7 +33,7 @@ pub struct Decoding {
     pub language: Option<String>,
     /// Words to expect: names of places, medicines, methods. Given to the model as if said before.
     pub vocabulary: Option<String>,
-    /// Threads to compute with.
+    /// Threads to compute with, of all workers together; what a worker is given is its own.
     pub threads: usize,
     /// Hypotheses to follow at once, at most; 1 is greedy.
     pub beam: usize,
@@ -152,6 +152,12 @@ impl Engine {
             writer: self.model.writer()?,
             detector: self.detector.as_ref(),
         })
+    }
+
+    /// How many workers should share so many threads, at least one.
+    #[must_use]
+    pub fn workers(threads: usize) -> usize {
+        Whisper::writers(threads.max(1))
     }
 
     /// How many windows each of so many workers should be given at once.

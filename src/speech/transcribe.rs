@@ -119,7 +119,11 @@ pub(super) fn write_down(
     }
     // Workers that compute on their own: threads that share one window wait for each other at every
     // step, and on a busy machine that waiting took six times the work.
-    let workers = decoding.threads.max(1);
+    let workers = Engine::workers(decoding.threads);
+    let decoding = &Decoding {
+        threads: decoding.threads.div_ceil(workers),
+        ..decoding.clone()
+    };
     let windows: usize = plans.iter().map(Vec::len).sum();
     // No worker is to stand by because another has all that there is.
     // And each is to write some windows before others, which then know what was said before.

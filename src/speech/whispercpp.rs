@@ -24,6 +24,14 @@ pub const NAME: &str = "whisper.cpp 1.8.3";
 /// 32, which sends the attention to ggml's slowest kernel: a tenth to a sixth of all processor time.
 const ENCODER_LENGTH: i32 = 1472;
 
+/// Whether it computes elsewhere than on the processor.
+const ACCELERATED: bool = cfg!(any(
+    feature = "cuda",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "coreml"
+));
+
 /// A loaded model.
 pub struct Whisper {
     context: WhisperContext,
@@ -65,6 +73,12 @@ impl Whisper {
             context,
             name: name.to_owned(),
         })
+    }
+
+    /// How many writers should share so many threads: an accelerator has one; on a processor each thread
+    /// has one, as with our own engine.
+    pub fn writers(threads: usize) -> usize {
+        if ACCELERATED { 1 } else { threads }
     }
 
     /// One window after another is all it does.

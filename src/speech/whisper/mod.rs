@@ -128,6 +128,11 @@ impl Whisper {
         !self.tokens.languages().is_empty()
     }
 
+    /// How many writers should share so many threads.
+    pub fn writers(threads: usize) -> usize {
+        threads
+    }
+
     /// How many windows each of so many writers should be given at once.
     pub fn at_once(&self, writers: usize) -> usize {
         let kept_of_one = self.decoder.kept_bytes() * self.encoder.longest();

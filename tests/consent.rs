@@ -116,3 +116,24 @@ fn what_was_not_agreed_is_refused_until_it_is_and_what_is_taken_back_for_good() 
     // Only the times and the session's id are in the open.
     desk.holds_none_of(&[b"supervision", b"keep_days", b"written"]);
 }
+
+#[test]
+fn what_is_kept_too_long_is_told_where_sessions_are_listed() {
+    let desk = Desk::new();
+    let flags = ["--consent", "written", "--keep-days", "90"];
+    assert!(import(&desk, &flags).status.success());
+    let listed = desk.done(&["sessions", "--titles"]);
+    assert!(listed.contains("sound agreed until 20"), "{listed}");
+    assert!(!desk.done(&["sessions"]).contains("TO BE DELETED"));
+    let settings = desk.vault().join("vault.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let text = text.replace("[retention]", "[retention]\nkeep_days = 0");
+    std::fs::write(&settings, text).unwrap();
+    let output = desk.undertone(&["sessions"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("TO BE DELETED"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("Next: undertone delete"), "{said}");
+    let json: serde_json::Value =
+        serde_json::from_str(&desk.done(&["sessions", "--json"])).unwrap();
+    assert_eq!(json[0]["due"], true);
+}

@@ -274,7 +274,7 @@ pub fn run(args: &ConsentArgs, cx: &Context) -> Result<()> {
         return cx.print_json(&serde_json::json!({
             "session": session.id(),
             "consent": manifest.consent,
-            "audio_until": until(&manifest),
+            "audio_until": manifest.audio_until(),
         }));
     }
     for line in told(&manifest, cx.now()) {
@@ -313,10 +313,6 @@ fn changed(before: Option<&Consent>, args: &ConsentArgs, now: Timestamp) -> Resu
     }
 }
 
-fn until(manifest: &Manifest) -> Option<Timestamp> {
-    manifest.consent.as_ref()?.audio_until(manifest.created)
-}
-
 /// What was agreed, a line each.
 fn told(manifest: &Manifest, now: Timestamp) -> Vec<String> {
     let Some(consent) = &manifest.consent else {
@@ -347,7 +343,7 @@ fn told(manifest: &Manifest, now: Timestamp) -> Vec<String> {
         let yes = if consent.covers(purpose) { "yes" } else { "no" };
         lines.push(format!("  {:14} {yes}", purpose.name()));
     }
-    lines.push(match until(manifest) {
+    lines.push(match manifest.audio_until() {
         None => "  sound kept     no limit".to_owned(),
         Some(until) if until <= now => {
             format!("  sound kept     until {}, which is over", day(until))

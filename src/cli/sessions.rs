@@ -11,7 +11,7 @@ use crate::vault::{SessionEntry, State};
 /// Arguments of `undertone sessions`.
 #[derive(Debug, clap::Args)]
 pub struct SessionsArgs {
-    /// Show titles, client codes and lengths as well; asks for the passphrase
+    /// Show titles, client codes, lengths and until when the client lets the sound be kept as well; asks for the passphrase
     #[arg(long)]
     titles: bool,
 }
@@ -28,6 +28,11 @@ struct Row {
     title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_code: Option<String>,
+    /// Until when the client agreed that the sound is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_until: Option<Timestamp>,
+    /// Whether the vault's own time for keeping sessions is over.
+    due: bool,
 }
 
 /// Runs the command.
@@ -37,15 +42,19 @@ struct Row {
 pub fn run(args: &SessionsArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     cx.shut_in(&[&vault.identity_path()], &[]);
+    let now = cx.now();
+    let due = vault.due(now)?;
     let mut rows: Vec<Row> = vault
         .sessions()?
         .into_iter()
         .map(|entry| Row {
             started: entry.id.time(),
+            due: due.contains(&entry.id),
             entry,
             duration_s: None,
             title: None,
             client_code: None,
+            audio_until: None,
         })
         .collect();
     if args.titles && !rows.is_empty() {
@@ -59,6 +68,7 @@ pub fn run(args: &SessionsArgs, cx: &Context) -> Result<()> {
                 .and_then(|open| open.manifest())
             {
                 Ok(manifest) => {
+                    row.audio_until = manifest.audio_until();
                     row.duration_s = manifest.duration_s;
                     row.title = manifest.title;
                     row.client_code = manifest.client_code;
@@ -77,17 +87,27 @@ pub fn run(args: &SessionsArgs, cx: &Context) -> Result<()> {
     }
     for row in &rows {
         cx.print(&line(row))?;
-        if row.title.is_some() || row.client_code.is_some() || row.duration_s.is_some() {
-            cx.print(&details(row))?;
+        let details = details(row, now);
+        if !details.is_empty() {
+            cx.print(&format!("    {details}"))?;
         }
     }
-    if let Some(row) = rows
+    let interrupted = rows
         .iter()
-        .find(|row| row.entry.state == State::Interrupted)
-    {
+        .find(|row| row.entry.state == State::Interrupted);
+    if let Some(row) = interrupted {
         cx.say(&format!("Next: undertone recover {}", row.entry.id));
+    } else if let Some(row) = rows.iter().find(|row| row.to_be_deleted(now)) {
+        cx.say(&format!("Next: undertone delete {}", row.entry.id));
     }
     Ok(())
+}
+
+impl Row {
+    /// Whether it is kept longer than the vault's owner or the client wanted.
+    fn to_be_deleted(&self, now: Timestamp) -> bool {
+        self.due || self.audio_until.is_some_and(|until| until <= now)
+    }
 }
 
 fn line(row: &Row) -> String {
@@ -105,17 +125,62 @@ fn line(row: &Row) -> String {
         _ => "no key",
     };
     let size = terminal::size_in_words(row.entry.bytes);
-    format!("{}  {when}  {size:>9}  {state}", row.entry.id)
+    let due = if row.due { ", TO BE DELETED" } else { "" };
+    format!("{}  {when}  {size:>9}  {state}{due}", row.entry.id)
 }
 
-fn details(row: &Row) -> String {
+/// What only an unlocked session tells.
+fn details(row: &Row, now: Timestamp) -> String {
     let length = row.duration_s.map(|seconds| {
         terminal::in_words(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
     });
-    let parts: Vec<String> = [length, row.client_code.clone(), row.title.clone()]
+    let kept = row.audio_until.map(|until| {
+        let day = until.to_zoned(TimeZone::system()).strftime("%Y-%m-%d");
+        if until <= now {
+            format!("SOUND AGREED UNTIL {day} ONLY")
+        } else {
+            format!("sound agreed until {day}")
+        }
+    });
+    let parts: Vec<String> = [length, row.client_code.clone(), row.title.clone(), kept]
         .into_iter()
         .flatten()
         .map(|text| terminal::harmless(&text))
         .collect();
-    format!("    {}", parts.join("  "))
+    parts.join("  ")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::vault::SessionId;
+
+    #[test]
+    fn the_clients_limit_is_told_before_and_after_it() {
+        let id: SessionId = "01JDA7G7G0000000000000000A".parse().unwrap();
+        let until: Timestamp = "2026-03-04T12:00:00Z".parse().unwrap();
+        let row = Row {
+            entry: SessionEntry {
+                id,
+                state: State::Complete,
+                has_audio: true,
+                has_transcript: false,
+                has_analysis: false,
+                bytes: 0,
+                files: Vec::new(),
+            },
+            started: id.time(),
+            duration_s: None,
+            title: None,
+            client_code: None,
+            audio_until: Some(until),
+            due: false,
+        };
+        let before = until - jiff::SignedDuration::from_secs(1);
+        assert_eq!(details(&row, before), "sound agreed until 2026-03-04");
+        assert!(!row.to_be_deleted(before));
+        assert_eq!(details(&row, until), "SOUND AGREED UNTIL 2026-03-04 ONLY");
+        assert!(row.to_be_deleted(until));
+    }
 }

@@ -192,6 +192,12 @@ impl Beginning {
 }
 
 impl Manifest {
+    /// When the sound may be kept no longer; none where the client set no limit.
+    #[must_use]
+    pub fn audio_until(&self) -> Option<Timestamp> {
+        self.consent.as_ref()?.audio_until(self.created)
+    }
+
     /// Reads and checks the manifest of session `id`.
     ///
     /// # Errors

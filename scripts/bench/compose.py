@@ -63,6 +63,30 @@ def trimmed(samples):
     return samples[heard[0] * frame : (heard[-1] + 1) * frame]
 
 
+def voice(samples):
+    """Seconds from the beginning of an utterance to where the voice begins, and from where it ends to the end.
+
+    Some readers' files begin or end with a click, or with a piece of the word that they were cut from: up to 160 ms of
+    sound that 120 ms or more of something 20 dB under the loud parts set apart. No voice begins or ends there.
+    """
+    level = levels(samples)
+    loud = level > np.percentile(level, 90) - 20.0
+
+    def before(loud):
+        # The stretches that are loud, gaps of up to 20 ms among them.
+        grown = np.convolve(loud, np.ones(3)) > 0.5
+        joined = np.convolve(grown, np.ones(3), "valid") > 2.5
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], joined, [False]))))
+        begun = 0
+        for (start, end), (following, _) in zip(edges.reshape(-1, 2), edges.reshape(-1, 2)[1:]):
+            if start - begun > 10 or end - start > 16 or following - end < 12:
+                break
+            begun = following
+        return begun / 100
+
+    return before(loud), before(loud[::-1])
+
+
 def pauses_left_out(samples):
     """Where the voice is heard, and a tenth of a second around it, one after the other."""
     heard = np.convolve(where_heard(samples), np.ones(21), "same") > 0.5
@@ -105,7 +129,7 @@ def load(folders):
             ramp = np.linspace(0.0, 1.0, RATE // 200)
             samples[: len(ramp)] *= ramp
             samples[-len(ramp) :] *= ramp[::-1]
-            voices.setdefault(speaker, []).append({"samples": samples, "text": text})
+            voices.setdefault(speaker, []).append({"samples": samples, "text": text, "voice": voice(samples)})
     return voices
 
 
@@ -230,6 +254,10 @@ def in_one_room(path, name, seed):
     return heard.T
 
 
+# Where a segment lies, and where in it there is a voice.
+EDGES = ("start", "end", "voice_start", "voice_end")
+
+
 # ---- a conversation -------------------------------------------------------------------------------
 
 
@@ -259,8 +287,10 @@ def conversation(voices, name, seed, minutes):
     def put(channel, utterance, start, kind):
         end = start + len(utterance["samples"]) / RATE
         gain = db(QUIET_DB) if kind == "quiet" else 1.0
+        before, after = utterance["voice"]
         segments.append(
             {"channel": channel, "start": start, "end": end, "text": utterance["text"], "kind": kind}
+            | {"voice_start": start + before, "voice_end": end - after}
             | {"samples": utterance["samples"] * gain}
         )
         return end
@@ -304,12 +334,12 @@ def conversation(voices, name, seed, minutes):
         heard[1] = np.roll(heard[1], late)
         length += late
         for segment in segments:
-            for edge in ("start", "end"):
+            for edge in EDGES:
                 segment[edge] += condition["late"] * (segment["channel"] == 1)
     add_noise(random, condition, heard)
     segments.sort(key=lambda segment: segment["start"])
     for segment in segments:
-        segment["start"], segment["end"] = round(segment["start"], 3), round(segment["end"], 3)
+        segment.update({edge: round(float(segment[edge]), 3) for edge in EDGES})
     return heard.T, {"condition": name, "seed": seed, "segments": segments}
 
 

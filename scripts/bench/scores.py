@@ -144,14 +144,18 @@ def kept(segments, channel, kind, ours, right, fillers):
 
 
 def edges(segments, channel, ours, theirs, found):
-    """Seconds by which the first word of each segment starts and its last one ends too late (early: < 0)."""
+    """Seconds by which the first word of each segment starts and its last one ends too late (early: < 0).
+
+    Of those from where there is a voice, where the reference tells.
+    """
     out = []
     for number, s in enumerate(segments):
         if s["channel"] != channel:
             continue
         at = [found[i] for i, (_, _, own) in enumerate(ours) if own == number and i in found]
         if at and theirs[at[0]][1] is not None:
-            out.append([round(theirs[at[0]][1] - s["start"], 3), round(theirs[at[-1]][2] - s["end"], 3)])
+            start, end = s.get("voice_start", s["start"]), s.get("voice_end", s["end"])
+            out.append([round(theirs[at[0]][1] - start, 3), round(theirs[at[-1]][2] - end, 3)])
     return out
 
 

@@ -46,11 +46,15 @@ const A_WORD: f32 = 0.15;
 /// More words take no more off.
 const MOST_WORDS: usize = 30;
 
-/// A plain marker of the rules of which sentence, passage and answer have less together, a bland answer counting nothing, is not told as plain,
-const PLAIN: f32 = -3.4;
+/// A plain marker of the rules of which sentence, passage and answer have less together for its length, a bland answer
+/// counting nothing, is not told as plain,
+const PLAIN: f32 = -5.0;
 
 /// or less than this in a sentence that speaks of something else too, where all scores are lower.
 const PLAIN_BESIDE: f32 = 6.0;
+
+/// What a word of the sentence takes off there: plain words in a long story are more often about something else.
+const A_PLAIN_WORD: f32 = 0.35;
 
 /// and a possible one of which they have less than this is not told at all.
 const LEAST: f32 = -8.0;
@@ -255,7 +259,7 @@ impl Resemblance {
                     Nearness::Guarded => GUARDED,
                     Nearness::Far => FAR,
                     // "You don't talk over me" is too like "you talk over me" for an encoder.
-                    Nearness::Praise => return None,
+                    Nearness::Opposite => return None,
                 };
                 let length = sentence.words.len().min(MOST_WORDS) as f32;
                 let above = self.strain(heard, answered) - A_WORD * length - needed;
@@ -324,11 +328,12 @@ impl Resemblance {
         let Some(first) = heard.first() else {
             return Some(hit);
         };
+        let length = hit.words.len().min(MOST_WORDS);
         // A bland answer makes plain words no less plain.
         let plain = |heard: &&Sentence| {
             let needed = match heard.near {
-                Nearness::Near => PLAIN,
-                Nearness::Guarded | Nearness::Far | Nearness::Praise => PLAIN_BESIDE,
+                Nearness::Near => PLAIN + A_PLAIN_WORD * length as f32,
+                Nearness::Guarded | Nearness::Far | Nearness::Opposite => PLAIN_BESIDE,
             };
             self.strain(heard, answered.max(0.0)) >= needed
         };

@@ -380,6 +380,8 @@ mod tests {
             "T: Is it okay if we go over the form?\nC: Sure.",
             "C: I told my son I don't want to talk about it with him.",
             "C: We'll never win, it's hopeless, that team.",
+            "C: I don't mean it's a waste coming here, not at all.",
+            "C: It's not that I don't get anything out of this.",
         ] {
             assert_eq!(found(text), None, "{text}");
         }
@@ -395,6 +397,11 @@ mod tests {
             ("C: These sessions aren't helping me.", Tier::Explicit),
             ("C: You never listen to me.", Tier::Explicit),
             ("C: Maybe you never listen to me.", Tier::Possible),
+            ("C: You should have asked me first.", Tier::Possible),
+            (
+                "C: It's not that this isn't helping, but you never listen to me.",
+                Tier::Explicit,
+            ),
         ] {
             assert_eq!(found(text).unwrap().1, tier, "{text}");
         }

@@ -44,14 +44,11 @@ enum About {
 pub(crate) fn markers(turns: &[Said<'_>], at: usize, language: &Language) -> Vec<Hit> {
     let mut best: Vec<Option<Hit>> = Vec::new();
     let turn = &turns[at];
-    for index in 0..turn.sentences.len() {
-        let found = language
-            .markers
-            .rules
-            .iter()
-            .filter_map(|rule| hit(turns, at, index, rule, language))
-            // Plain words before soft ones, then the more specific kind.
-            .min_by_key(|hit| (hit.tier, rank(hit.kind)));
+    for (index, sentence) in turn.sentences.iter().enumerate() {
+        let found = plainest(turns, at, index, sentence, language).or_else(|| {
+            let after = after_but(sentence, language)?;
+            plainest(turns, at, index, &after, language)
+        });
         best.push(found);
     }
     let mut hits: Vec<Hit> = Vec::new();
@@ -81,6 +78,32 @@ pub(crate) fn markers(turns: &[Said<'_>], at: usize, language: &Language) -> Vec
     hits
 }
 
+/// What the rules find in a sentence: plain words before soft ones, then the more specific kind.
+fn plainest(
+    turns: &[Said<'_>],
+    at: usize,
+    index: usize,
+    sentence: &Sentence,
+    language: &Language,
+) -> Option<Hit> {
+    let rules = language.markers.rules.iter();
+    rules
+        .filter_map(|rule| hit(turns, at, index, sentence, rule, language))
+        .min_by_key(|hit| (hit.tier, rank(hit.kind)))
+}
+
+/// What comes after the last ", but": "I'm not saying it's useless, but you never listen". What was denied or said of
+/// others before it does not speak against that.
+fn after_but(sentence: &Sentence, language: &Language) -> Option<Sentence> {
+    let turns = language.markers.guard("turns_to").iter();
+    let last = turns
+        .flat_map(|guard| guard.finds(sentence))
+        .filter(|found| sentence.after_comma(found.start))
+        .map(|found| found.end)
+        .max()?;
+    sentence.part(last, &language.normal)
+}
+
 fn rank(kind: MarkerKind) -> usize {
     MarkerKind::ALL.iter().position(|k| *k == kind).unwrap_or(0)
 }
@@ -89,11 +112,11 @@ fn hit(
     turns: &[Said<'_>],
     at: usize,
     index: usize,
+    sentence: &Sentence,
     rule: &Rule,
     language: &Language,
 ) -> Option<Hit> {
     let turn = &turns[at];
-    let sentence = &turn.sentences[index];
     if turn.length > rule.at_most_words || rule.early && index > EARLY {
         return None;
     }
@@ -101,7 +124,7 @@ fn hit(
         .when
         .iter()
         .find_map(|pattern| Some((pattern.find(sentence)?, pattern)))?;
-    if any(&rule.unless, sentence) {
+    if any(&rule.unless, sentence) || disclaimed(sentence, language) {
         return None;
     }
     let asked = before(turns, at, Role::Therapist);
@@ -137,7 +160,7 @@ fn hit(
         against.push(why.to_owned());
     };
     if rule.target == Target::Here {
-        match about(turns, at, index, &found, language) {
+        match about(turns, at, index, sentence, &found, language) {
             About::Here => {}
             About::Elsewhere => return None,
             About::Unknown => soften("what \"this\" is about is not said"),
@@ -192,6 +215,12 @@ fn turned(pattern: &Pattern, found: &Found, sentence: &Sentence, language: &Lang
             right_before(&turns, found) || turns.clone().all(|token| passed.contains(&token))
         })
     })
+}
+
+/// Whether a sentence as a whole denies what it says, and leaves it at that: "it's not that this is a waste".
+fn disclaimed(sentence: &Sentence, language: &Language) -> bool {
+    let guards = &language.markers;
+    any(guards.guard("disclaimed"), sentence) && !any(guards.guard("goes_on"), sentence)
 }
 
 /// Praise for what the therapist does not do: "you don't lecture me".
@@ -262,9 +291,15 @@ fn follows(rule: &Rule, asked: Option<&Said<'_>>, language: &Language) -> bool {
 
 /// What "this" and "it" in a match are about: the sentence decides, then the sentences before it
 /// in the turn from the last to the first, then what the therapist asked.
-fn about(turns: &[Said<'_>], at: usize, index: usize, found: &Found, language: &Language) -> About {
+fn about(
+    turns: &[Said<'_>],
+    at: usize,
+    index: usize,
+    sentence: &Sentence,
+    found: &Found,
+    language: &Language,
+) -> About {
     let turn = &turns[at];
-    let sentence = &turn.sentences[index];
     let said = turn.guards(language);
     if said.here[index] {
         return About::Here;
@@ -317,8 +352,8 @@ pub(crate) enum Nearness {
     Guarded,
     /// It does not.
     Far,
-    /// It praises the therapist for what they do not do.
-    Praise,
+    /// It praises the therapist for what they do not do, or denies what it says.
+    Opposite,
 }
 
 /// How near a sentence is to this therapy.
@@ -330,8 +365,8 @@ pub(crate) fn nearness(
 ) -> Nearness {
     let sentence = &turns[at].sentences[index];
     let guards = &language.markers;
-    if praise(sentence, language).next().is_some() {
-        return Nearness::Praise;
+    if disclaimed(sentence, language) || praise(sentence, language).next().is_some() {
+        return Nearness::Opposite;
     }
     if sentence.quoted || in_a_scene(turns, at, language) {
         return Nearness::Far;
@@ -341,7 +376,9 @@ pub(crate) fn nearness(
     let against = said.elsewhere[index] || guarded(sentence, language);
     if near && against {
         Nearness::Guarded
-    } else if near || !against && about(turns, at, index, &(0..0), language) == About::Here {
+    } else if near
+        || !against && about(turns, at, index, sentence, &(0..0), language) == About::Here
+    {
         Nearness::Near
     } else {
         Nearness::Far

@@ -88,6 +88,17 @@ impl Sentence {
         self.tokens.get(at).is_some_and(|token| token.after_comma)
     }
 
+    /// The part from a token on, as a sentence of its own; it is quoted whole.
+    pub(crate) fn part(&self, from: usize, normal: &Normal) -> Option<Sentence> {
+        let tokens = self.tokens.get(from..)?.to_vec();
+        Some(Sentence {
+            opening: opening(&tokens, normal)?,
+            tokens,
+            words: self.words.clone(),
+            ..*self
+        })
+    }
+
     /// Words from the first to the last of these tokens, as a range of the turn's words.
     pub(crate) fn words_of(&self, found: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let first = self.tokens.get(found.start).map_or(0, |token| token.word);
@@ -103,20 +114,25 @@ pub(crate) fn sentences(words: &[Word], normal: &Normal) -> Vec<Sentence> {
         let mut tokens = tokens(words, range.clone(), normal);
         let hedged = normal.hedges.iter().any(|hedge| holds(&tokens, hedge));
         weigh(&mut tokens, normal);
-        let last = tokens.len().checked_sub(1)?;
-        let opening = tokens
-            .iter()
-            .position(|token| !normal.openers.contains(&token.text));
+        let opening = opening(&tokens, normal)?;
         Some(Sentence {
             tokens,
+            opening,
             asks: asks(&words[range.end - 1].text),
             hedged,
             quoted: quoted[range.start],
-            opening: opening.unwrap_or(last),
             words: range,
         })
     });
     found.collect()
+}
+
+/// Index of the first token that is no opener, or the last one; none where there are no tokens.
+fn opening(tokens: &[Token], normal: &Normal) -> Option<usize> {
+    let last = tokens.len().checked_sub(1)?;
+    let opens = |token: &Token| normal.openers.contains(&token.text);
+    let first = tokens.iter().position(|token| !opens(token));
+    Some(first.unwrap_or(last))
 }
 
 /// Where the sentences of a turn lie in its words.

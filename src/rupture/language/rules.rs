@@ -28,6 +28,8 @@ struct RuleSource {
     target: Target,
     when: Vec<String>,
     #[serde(default)]
+    soft: Vec<String>,
+    #[serde(default)]
     unless: Vec<String>,
     #[serde(default)]
     after_statement: bool,
@@ -82,18 +84,20 @@ pub(crate) struct Markers {
 impl Markers {
     pub(super) fn add(&mut self, source: MarkersSource, classes: &Classes) -> Result<(), String> {
         for rule in source.rule {
-            self.rules.push(Rule {
-                kind: rule.kind,
-                tier: rule.tier,
-                target: rule.target,
-                when: patterns(&rule.when, classes)?,
-                unless: patterns(&rule.unless, classes)?,
-                after_statement: rule.after_statement,
-                after_therapist: rule.after_therapist,
-                after_inner: rule.after_inner,
-                early: rule.early,
-                at_most_words: rule.at_most_words.unwrap_or(usize::MAX),
-            });
+            for (tier, wording) in [(rule.tier, &rule.when), (Tier::Possible, &rule.soft)] {
+                self.rules.push(Rule {
+                    kind: rule.kind,
+                    tier,
+                    target: rule.target,
+                    when: patterns(wording, classes)?,
+                    unless: patterns(&rule.unless, classes)?,
+                    after_statement: rule.after_statement,
+                    after_therapist: rule.after_therapist,
+                    after_inner: rule.after_inner,
+                    early: rule.early,
+                    at_most_words: rule.at_most_words.unwrap_or(usize::MAX),
+                });
+            }
         }
         for (name, sources) in source.guard {
             self.guards.insert(name, patterns(&sources, classes)?);

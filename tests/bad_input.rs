@@ -95,6 +95,25 @@ fn a_wrong_passphrase_opens_nothing_and_says_so() {
     assert!(!words.contains("something else"));
 }
 
+#[test]
+fn the_passphrase_changes_with_the_old_one_and_two_lines_alone() {
+    let desk = Desk::new();
+    desk.done(&["import", session().to_str().unwrap()]);
+    let new = "an entirely different sentence";
+    for lines in [desk::PASSPHRASE.to_owned(), format!("wrong\n{new}")] {
+        let output = desk.undertone_with(&lines, &["passphrase"]);
+        assert_eq!(output.status.code(), Some(6), "{output:?}");
+        desk.done(&["verify"]);
+    }
+    let lines = format!("{}\n{new}\n", desk::PASSPHRASE);
+    let output = desk.undertone_with(&lines, &["passphrase"]);
+    assert!(output.status.success(), "{output:?}");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("backup") && !words.contains(new), "{words}");
+    assert_eq!(desk.undertone(&["verify"]).status.code(), Some(6));
+    assert!(desk.undertone_with(new, &["verify"]).status.success());
+}
+
 fn sealed_sound(desk: &Desk, id: &str) -> std::path::PathBuf {
     let session = desk.vault().join("sessions").join(id.trim());
     session.join("audio.flac.age")

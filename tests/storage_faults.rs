@@ -346,6 +346,39 @@ fn a_disk_full_at_any_write_loses_no_more_than_the_last_seconds() {
 }
 
 #[test]
+fn a_power_cut_while_the_passphrase_changes_leaves_the_old_or_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("vault");
+    new_vault(&root);
+    let mut disk = Disk::of(&root);
+    let log = Arc::new(Log::default());
+    let vault = Vault::open_watched(&root, log.clone()).unwrap();
+    let new: SecretString = "an entirely different sentence".to_owned().into();
+    vault
+        .change_passphrase(&passphrase(), &new, 1, now())
+        .unwrap();
+    let acts = log.acts();
+    let (mut old_opens, mut new_opens) = (0, 0);
+    for at in 0..=acts.len() {
+        let next = acts.get(at).map(|(_, done)| done);
+        for cut in CUTS {
+            let left = tempfile::tempdir().unwrap();
+            disk.cut(next, cut, &root, left.path());
+            let vault = Vault::open(left.path()).unwrap();
+            let opens = |passphrase| vault.unlock(passphrase).is_ok();
+            let (old, new) = (opens(&passphrase()), opens(&new));
+            assert!(old != new, "cut at {at} ({next:?}), {cut:?}");
+            old_opens += u32::from(old);
+            new_opens += u32::from(new);
+        }
+        if let Some(next) = next {
+            disk.act(next);
+        }
+    }
+    assert!(old_opens > 0 && new_opens > 0, "{old_opens}, {new_opens}");
+}
+
+#[test]
 fn what_waits_is_not_kept_without_what_lies_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("vault");

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use age::secrecy::ExposeSecret;
 
 use super::{Context, passphrase};
-use crate::vault::passphrase::{Strength, advice};
 use crate::vault::{NewVault, RecipientKind, Vault, WORK_FACTOR};
 use crate::{Error, Kind, Result};
 
@@ -41,15 +40,7 @@ pub fn run(args: &InitArgs, cx: &Context) -> Result<()> {
          there is no recovery key, the sessions are lost. Recording works without it.",
     );
     let passphrase = passphrase::ask_new(&cx.passphrase)?;
-    let advice = advice(passphrase.expose_secret());
-    if advice.strength == Strength::Weak {
-        cx.warn(&advice.sentence);
-        for suggestion in &advice.suggestions {
-            cx.warn(suggestion);
-        }
-    } else {
-        cx.say(&advice.sentence);
-    }
+    passphrase::advise(&passphrase, cx);
     let identity = match &args.identity {
         Some(path) => {
             Some(std::path::absolute(path).map_err(|error| Error::io("reading", path, &error))?)

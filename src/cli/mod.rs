@@ -9,6 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod analyze;
 mod begin;
+mod change_passphrase;
 mod check;
 mod completions;
 mod consent;
@@ -118,6 +119,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Delete a session for good
     Delete(delete::DeleteArgs),
+    /// Change the vault's passphrase
+    Passphrase(change_passphrase::PassphraseArgs),
     /// List, import and check speech models
     Model(model::ModelArgs),
     /// Tell what works on this machine and what is really enforced
@@ -182,6 +185,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Recover(args) => recover::run(args, &context),
         Command::Verify(args) => verify::run(args, &context),
         Command::Delete(args) => delete::run(args, &context),
+        Command::Passphrase(args) => change_passphrase::run(args, &context),
         Command::Model(args) => model::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Schema(args) => schema::run(args, &context),

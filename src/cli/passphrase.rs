@@ -7,6 +7,8 @@ use std::io::{IsTerminal, Read};
 use age::secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::Context;
+use crate::vault::passphrase::{Strength, advice};
 use crate::{Error, Kind, Result};
 
 /// No passphrase is longer, in bytes.
@@ -63,12 +65,50 @@ pub fn ask_new(source: &Source) -> Result<SecretString> {
         if first.expose_secret() != second.expose_secret() {
             return Err(Error::new(
                 Kind::Locked,
-                "The two passphrases differ. Nothing was made.",
+                "The two passphrases differ. Nothing was changed.",
             )
-            .hint("undertone init"));
+            .hint("Type the command again."));
         }
     }
     Ok(first)
+}
+
+/// Asks for the old passphrase and then for a new one: at a descriptor its first two lines.
+///
+/// # Errors
+/// As [`ask_new`].
+pub fn ask_change(source: &Source) -> Result<(SecretString, SecretString)> {
+    let (old, new) = match source {
+        Source::Terminal => (ask(source, "Passphrase of the vault: ")?, ask_new(source)?),
+        Source::Descriptor { number, file } => {
+            let [old, new] = lines_of(*number, file.as_ref())?;
+            (old, new)
+        }
+    };
+    if [&old, &new]
+        .map(|given| given.expose_secret().is_empty())
+        .contains(&true)
+    {
+        return Err(Error::new(
+            Kind::Locked,
+            "Two passphrases are needed, the old one and the new one, each on a line.",
+        )
+        .hint("undertone --passphrase-fd 3 passphrase 3<FILE"));
+    }
+    Ok((old, new))
+}
+
+/// Tells how strong a new passphrase is.
+pub fn advise(passphrase: &SecretString, cx: &Context) {
+    let advice = advice(passphrase.expose_secret());
+    if advice.strength == Strength::Weak {
+        cx.warn(&advice.sentence);
+        for suggestion in &advice.suggestions {
+            cx.warn(suggestion);
+        }
+    } else {
+        cx.say(&advice.sentence);
+    }
 }
 
 fn from_terminal(prompt: &str) -> Result<SecretString> {
@@ -89,6 +129,12 @@ fn no_terminal() -> Error {
 }
 
 fn from_descriptor(number: u32, file: Option<&File>) -> Result<SecretString> {
+    let [line] = lines_of(number, file)?;
+    Ok(line)
+}
+
+/// The first lines of a descriptor; empty where there are fewer.
+fn lines_of<const N: usize>(number: u32, file: Option<&File>) -> Result<[SecretString; N]> {
     let unreadable = || {
         Error::new(
             Kind::Locked,
@@ -101,11 +147,12 @@ fn from_descriptor(number: u32, file: Option<&File>) -> Result<SecretString> {
     file.take(LONGEST)
         .read_to_end(&mut bytes)
         .map_err(|_| unreadable())?;
-    let line = bytes
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = std::str::from_utf8(line).map_err(|_| unreadable())?;
-    Ok(SecretString::from(text.to_owned()))
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let mut read = std::array::from_fn(|_| SecretString::from(""));
+    for line in &mut read {
+        let next = lines.next().unwrap_or_default();
+        let text = std::str::from_utf8(next.strip_suffix(b"\r").unwrap_or(next));
+        *line = SecretString::from(text.map_err(|_| unreadable())?);
+    }
+    Ok(read)
 }

@@ -36,6 +36,8 @@ pub enum Event {
     VaultCreated,
     /// The vault was opened with its passphrase or an identity.
     VaultUnlocked,
+    /// The identity was sealed under another passphrase.
+    PassphraseChanged,
     /// A session was begun.
     SessionBegun,
     /// A session was ended and is complete.

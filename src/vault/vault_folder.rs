@@ -276,18 +276,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::unlock`].
     pub fn unlock_with_file(&self, path: &Path, passphrase: &SecretString) -> Result<Unlocked> {
-        let sealed = folder::read_path(path, keys::IDENTITY_LIMIT).map_err(|e| {
-            if e.kind() != Kind::NotFound {
-                return e;
-            }
-            Error::new(
-                Kind::Locked,
-                format!("The vault's identity is not there ({}).", path.display()),
-            )
-            .hint("If it is on a stick or a card, plug it in.")
-            .hint("Or type the recovery key from paper in place of the passphrase.")
-        })?;
-        let text = keys::unlock_identity(&sealed, passphrase)?;
+        let text = keys::unlock_identity(&sealed_identity(path)?, passphrase)?;
         let identity = keys::identity(&text)?;
         let known: Vec<&str> = text
             .lines()
@@ -311,6 +300,49 @@ impl Vault {
     /// [`Kind::Locked`] when it is none, or not that of a recipient of this vault.
     pub fn unlock_with_identity(&self, identity: &str) -> Result<Unlocked> {
         self.unlocked(keys::identity(identity)?, Vec::new())
+    }
+
+    /// Seals the identity under a new passphrase, and what it was sealed under opens it no longer. Sessions stay as they
+    /// are: they are sealed to the identity. A copy of the old file, in a backup, still opens with the old passphrase.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock`], [`Kind::Locked`] for a recovery key too: the identity is not sealed to it;
+    /// [`Kind::Usage`] for an empty passphrase; [`Kind::Disk`]. The old passphrase holds then.
+    pub fn change_passphrase(
+        &self,
+        old: &SecretString,
+        new: &SecretString,
+        work_factor: u8,
+        now: Timestamp,
+    ) -> Result<()> {
+        if keys::is_identity(old.expose_secret()) {
+            return Err(Error::new(
+                Kind::Locked,
+                "A recovery key opens sessions, but not the identity: to change the passphrase the old one is needed.",
+            )
+            .hint("If it is lost, make a new vault: undertone --vault FOLDER init --recovery")
+            .hint("The sessions of this one still open with the recovery key."));
+        }
+        let path = self.identity_path();
+        let text = keys::unlock_identity(&sealed_identity(&path)?, old)?;
+        let public = keys::identity(&text)?.to_public().to_string();
+        let sealed = keys::lock_identity(&text, new, work_factor)?;
+        // Nothing takes the place of what opens the sessions that was not seen to open.
+        let again = keys::identity(&keys::unlock_identity(&sealed, new)?)?;
+        if again.to_public().to_string() != public {
+            return Err(Error::new(
+                Kind::Internal,
+                "What was sealed anew does not open. The old passphrase holds.",
+            ));
+        }
+        if self.settings.identity == Path::new(IDENTITY) {
+            self.root
+                .replace_bytes(IDENTITY, "identity.age.new", &sealed)?;
+        } else {
+            let (folder, name) = place(&path)?;
+            folder.replace_bytes(name, &format!("{name}.new"), &sealed)?;
+        }
+        self.note(Event::PassphraseChanged, None, now)
     }
 
     fn unlocked(&self, identity: x25519::Identity, strangers: Vec<String>) -> Result<Unlocked> {
@@ -389,8 +421,23 @@ fn private(root: &Path) -> Result<()> {
     rustix::fs::chmod(root, Mode::RWXU).map_err(|e| Error::io("making", root, &e.into()))
 }
 
-/// Writes the identity where the user wants it, in a folder that is there, over nothing.
-fn write_elsewhere(path: &Path, sealed: &[u8]) -> Result<()> {
+/// The sealed identity.
+fn sealed_identity(path: &Path) -> Result<Vec<u8>> {
+    folder::read_path(path, keys::IDENTITY_LIMIT).map_err(|e| {
+        if e.kind() != Kind::NotFound {
+            return e;
+        }
+        Error::new(
+            Kind::Locked,
+            format!("The vault's identity is not there ({}).", path.display()),
+        )
+        .hint("If it is on a stick or a card, plug it in.")
+        .hint("Or type the recovery key from paper in place of the passphrase.")
+    })
+}
+
+/// The folder that a file lies in, and its name there.
+fn place(path: &Path) -> Result<(Folder, &str)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
     else {
         return Err(Error::new(
@@ -398,7 +445,12 @@ fn write_elsewhere(path: &Path, sealed: &[u8]) -> Result<()> {
             "The identity needs the path of a file.",
         ));
     };
-    let folder = Folder::open(parent)?;
+    Ok((Folder::open(parent)?, name))
+}
+
+/// Writes the identity where the user wants it, in a folder that is there, over nothing.
+fn write_elsewhere(path: &Path, sealed: &[u8]) -> Result<()> {
+    let (folder, name) = place(path)?;
     if folder.inode(name).is_some() {
         return Err(Error::new(
             Kind::Vault,
@@ -537,6 +589,36 @@ mod tests {
         );
         assert_eq!(std::fs::read(&stick).unwrap(), b"another one");
         assert!(!second.exists());
+    }
+
+    #[test]
+    fn the_passphrase_changes_for_all_sessions_and_only_with_the_old_one() {
+        let f = Fixture::new();
+        let session = f.session(1, b"x");
+        let path = f.root.join("identity.age");
+        let before = std::fs::read(&path).unwrap();
+        let new = SecretString::from("an entirely different sentence");
+        let change =
+            |old: &SecretString, new: &SecretString| f.vault.change_passphrase(old, new, 1, now());
+        let recovery = x25519::Identity::generate().to_string();
+        for old in [&new, &recovery] {
+            assert_eq!(change(old, &new).unwrap_err().kind(), Kind::Locked);
+        }
+        let empty = SecretString::from("");
+        assert_eq!(
+            change(&passphrase(), &empty).unwrap_err().kind(),
+            Kind::Usage
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        change(&passphrase(), &new).unwrap();
+        assert_eq!(
+            f.vault.unlock(&passphrase()).unwrap_err().kind(),
+            Kind::Locked
+        );
+        let unlocked = f.vault.unlock(&new).unwrap();
+        assert!(unlocked.check(&session).unwrap().sound());
+        assert!(unlocked.strangers().is_empty());
+        assert_eq!(f.vault.verify_audit().unwrap().broken_at, None);
     }
 
     #[test]

@@ -114,6 +114,22 @@ fn the_passphrase_changes_with_the_old_one_and_two_lines_alone() {
     assert!(desk.undertone_with(new, &["verify"]).status.success());
 }
 
+/// ALSA, and JACK below it, print a dozen lines of their own where there is no card.
+#[test]
+fn without_a_sound_server_devices_says_only_what_helps() {
+    let desk = Desk::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_undertone"));
+    desk.prepare(&mut command);
+    command.env("PULSE_SERVER", "unix:/nowhere/at/all");
+    let output = command.arg("devices").output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours = ["No input", "Next: undertone", "Error:", "  Next:"];
+    for line in words.lines() {
+        assert!(ours.iter().any(|begin| line.starts_with(begin)), "{words}");
+    }
+    assert!(!words.is_empty() || !output.stdout.is_empty());
+}
+
 fn sealed_sound(desk: &Desk, id: &str) -> std::path::PathBuf {
     let session = desk.vault().join("sessions").join(id.trim());
     session.join("audio.flac.age")

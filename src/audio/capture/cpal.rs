@@ -1,8 +1,8 @@
 //! Real devices, by cpal: **the only file that names it.**
 //!
 //! The host is PulseAudio (which PipeWire also serves) where a server answers, else the system's
-//! own: ALSA, CoreAudio or WASAPI. ALSA is not touched while PulseAudio works, since asking it for
-//! its devices makes it print to the terminal. A device is opened at its own rate and channel
+//! own: ALSA, CoreAudio or WASAPI. ALSA is not touched while PulseAudio works, and what it prints
+//! when it is asked for its devices is kept from the terminal. A device is opened at its own rate and channel
 //! count, and calls every 20 ms or so.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 
+use super::hush::Hush;
 use super::{CaptureSource, CaptureStream, Complaint, Reopen};
 use crate::audio::Spec;
 use crate::audio::devices::{Device, Traits};
@@ -44,6 +45,11 @@ fn host() -> cpal::Host {
     cpal::default_host()
 }
 
+/// Keeps stderr clean while a host that prints is asked.
+fn hushed(host: &cpal::Host) -> Option<Hush> {
+    (host.id().name() == "ALSA").then(Hush::new)
+}
+
 impl CpalSource {
     /// Finds a device by the id that [`crate::audio::devices::list`] gives, or by a part of its
     /// name that fits only one; the system's default without one. Nothing is opened yet.
@@ -53,6 +59,7 @@ impl CpalSource {
     /// when the device cannot say what it is like.
     pub fn find(wanted: Option<&str>) -> Result<Self> {
         let host = host();
+        let _hush = hushed(&host);
         let device = match wanted {
             // ALSA names a default device where there is none: it must also be able to describe itself.
             None => host
@@ -346,6 +353,7 @@ fn trouble(error: &cpal::Error) -> Error {
 /// All input devices of the host that is in use, as the system describes them.
 pub(in crate::audio) fn devices() -> Result<Vec<Device>> {
     let host = host();
+    let _hush = hushed(&host);
     let default = host.default_input_device().map(|d| id(&d));
     let mut found = Vec::new();
     for device in host.input_devices().map_err(|e| trouble(&e))? {

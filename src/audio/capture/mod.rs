@@ -12,6 +12,7 @@ mod cpal;
 mod drift;
 mod feed;
 mod file;
+mod hush;
 mod join;
 mod pair;
 #[cfg(target_os = "linux")]

@@ -42,9 +42,6 @@ pub struct Decoding {
 /// Hypotheses that are followed at once where nothing else is asked for.
 pub const BEAM: usize = 5;
 
-/// From so many words on the language of a window holds for those after it.
-const ENOUGH_WORDS: usize = 8;
-
 /// Name and version of the engine, as written in transcripts.
 pub const ENGINE_NAME: &str = NAME;
 
@@ -86,14 +83,6 @@ pub struct Written {
     pub words: Vec<WindowWord>,
     /// The language it was decoded in, ISO 639-1.
     pub language: Option<&'static str>,
-}
-
-impl Written {
-    /// The language, where enough was said to tell: "mm" is of any.
-    #[must_use]
-    pub fn surely_in(&self) -> Option<&'static str> {
-        self.language.filter(|_| self.words.len() >= ENOUGH_WORDS)
-    }
 }
 
 /// A token of text with its time, as an engine writes it.

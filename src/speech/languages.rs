@@ -1,4 +1,14 @@
-//! The languages that Whisper knows, in the order of their tokens.
+//! The languages that Whisper knows, in the order of their tokens, and which one a channel is in.
+
+use std::collections::BTreeMap;
+
+use super::engine::Written;
+
+/// So many words must be in a language,
+const ENOUGH_WORDS: usize = 24;
+
+/// and so many of a hundred of all, for the rest of a channel to be taken to be in it.
+const MOST: usize = 75;
 
 /// ISO 639-1 codes by Whisper's number, as OpenAI's tokenizer has them; the last came with large-v3.
 const CODES: [&str; 100] = [
@@ -28,9 +38,51 @@ pub(super) fn code(number: u32) -> Option<&'static str> {
     CODES.get(number as usize).copied()
 }
 
+/// What a channel is spoken in, by what was written down of it: a short window alone is often taken for another language.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spoken {
+    /// Words by the language of their window.
+    words: BTreeMap<&'static str, usize>,
+}
+
+impl Spoken {
+    /// Takes in a window.
+    pub(super) fn hear(&mut self, written: &Written) {
+        if let Some(language) = written.language {
+            *self.words.entry(language).or_default() += written.words.len();
+        }
+    }
+
+    /// The language, once there are words enough.
+    pub(super) fn language(&self) -> Option<&'static str> {
+        let all: usize = self.words.values().sum();
+        let (language, words) = self.words.iter().max_by_key(|(_, words)| **words)?;
+        (*words >= ENOUGH_WORDS && 100 * words >= MOST * all).then_some(language)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::testing::window_words;
+
+    fn written(language: &'static str, words: usize) -> Written {
+        Written {
+            words: window_words(&["so"].repeat(words).join(" ")),
+            language: Some(language),
+        }
+    }
+
+    #[test]
+    fn a_short_window_does_not_settle_the_language_of_a_channel() {
+        let mut spoken = Spoken::default();
+        spoken.hear(&written("cy", 9));
+        assert_eq!(spoken.language(), None);
+        spoken.hear(&written("en", 26));
+        assert_eq!(spoken.language(), None, "one in four is in another");
+        spoken.hear(&written("en", 12));
+        assert_eq!(spoken.language(), Some("en"));
+    }
 
     #[test]
     fn each_language_has_one_number_and_one_code() {

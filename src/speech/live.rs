@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::drafts::Drafts;
 use super::engine::{Decoding, Engine, LONGEST_WINDOW, Worker, Written};
 use super::features::{FRAME_RATE, Features, HOP, Measuring};
+use super::languages::Spoken;
 use super::plan::plan;
 use super::separation::{self, Crosstalk, Ownership, Places};
 use super::spans::{union, without};
@@ -79,8 +80,7 @@ struct Side {
     /// What was said before was shown, in seconds.
     shown_to: f64,
     windows: Vec<(Window, Written)>,
-    /// The language that is spoken here, once that is known.
-    language: Option<String>,
+    spoken: Spoken,
 }
 
 impl<'a> Live<'a> {
@@ -190,12 +190,10 @@ impl<'a> Live<'a> {
         sound: &[f32],
         cancel: &Arc<AtomicBool>,
     ) -> Result<Written> {
-        let known = &mut self.sides[channel].language;
-        let asked = self.decoding.language.as_deref().or(known.as_deref());
+        let spoken = &mut self.sides[channel].spoken;
+        let asked = self.decoding.language.as_deref().or(spoken.language());
         let written = self.worker.write(sound, asked, &self.decoding, cancel)?;
-        if known.is_none() {
-            *known = written.surely_in().map(str::to_owned);
-        }
+        spoken.hear(&written);
         Ok(written)
     }
 
@@ -320,8 +318,15 @@ impl<'a> Live<'a> {
         }
         let bytes = self.sound.finish()?;
         drop(self.worker);
+        // What is left is little: both are taken to go on as they spoke, where they spoke alike.
+        let mut known = self.sides.iter().filter_map(|side| side.spoken.language());
+        let first = known.next();
+        let language = first
+            .filter(|first| known.all(|other| other == *first))
+            .map(str::to_owned);
         let decoding = Decoding {
             threads,
+            language: self.decoding.language.or(language),
             ..self.decoding
         };
         write_down(

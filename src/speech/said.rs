@@ -32,19 +32,7 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(text: &str) -> Vec<WindowWord> {
-        text.split(' ')
-            .map(|text| WindowWord {
-                text: text.to_owned(),
-                start: 0.0,
-                end: 0.5,
-                probability: 0.9,
-                no_speech: 0.0,
-                voice: None,
-            })
-            .collect()
-    }
+    use crate::speech::testing::window_words as words;
 
     #[test]
     fn the_last_that_was_said_is_kept() {

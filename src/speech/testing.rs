@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::Span;
+use super::engine::WindowWord;
 use crate::Result;
 use crate::audio::{Frames, SPEECH_RATE, Spec};
 
@@ -39,6 +40,20 @@ impl Frames for Samples {
         self.at += take * width;
         Ok(take)
     }
+}
+
+/// Words of a window, each half a second.
+pub fn window_words(text: &str) -> Vec<WindowWord> {
+    text.split(' ')
+        .map(|text| WindowWord {
+            text: text.to_owned(),
+            start: 0.0,
+            end: 0.5,
+            probability: 0.9,
+            no_speech: 0.0,
+            voice: None,
+        })
+        .collect()
 }
 
 /// Stretches in order, not touching: pauses and lengths of up to so many seconds.

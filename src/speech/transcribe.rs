@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::drafts::Drafts;
 use super::engine::{Decoding, Engine, Sound, Written};
 use super::features;
+use super::languages::Spoken;
 use super::plan::plan;
 use super::said::Said;
 use super::separation::{self, Cleaned, Ownership};
@@ -131,7 +132,7 @@ pub(super) fn write_down(
     let shared = Shared {
         engine,
         decoding,
-        languages: Mutex::new(vec![decoding.language.clone(); plans.len()]),
+        spoken: Mutex::new(vec![Spoken::default(); plans.len()]),
         cancel,
     };
     std::thread::scope(|scope| {
@@ -300,8 +301,8 @@ pub(super) fn fade(sound: &mut [f32], start: usize, length: usize) {
 struct Shared<'a> {
     engine: &'a Engine,
     decoding: &'a Decoding,
-    /// By channel, the language of the window with words enough that was written down first, or that was asked for.
-    languages: Mutex<Vec<Option<String>>>,
+    /// By channel.
+    spoken: Mutex<Vec<Spoken>>,
     cancel: &'a Arc<AtomicBool>,
 }
 
@@ -323,23 +324,22 @@ impl Shared<'_> {
                 Some(worker) => worker,
                 none => none.insert(self.engine.worker()?),
             };
-            let languages = self.languages.lock().map(|known| known.clone());
-            let languages = languages.unwrap_or_default();
+            let spoken = self.spoken.lock().map(|spoken| spoken.clone());
+            let spoken = spoken.unwrap_or_default();
+            let asked = self.decoding.language.as_deref();
             let sounds: Vec<Sound> = job
                 .iter()
                 .map(|(channel, _, samples)| Sound {
                     samples,
                     channel: *channel,
-                    language: languages.get(*channel).and_then(Option::as_deref),
+                    language: asked.or(spoken.get(*channel).and_then(Spoken::language)),
                     before: said.get(channel).map_or("", Said::text),
                 })
                 .collect();
             let written = worker.transcribe(&sounds, self.decoding, self.cancel)?;
             for ((channel, window, _), written) in job.iter().zip(written) {
-                if let (Ok(mut languages), Some(language)) =
-                    (self.languages.lock(), written.surely_in())
-                {
-                    languages[*channel].get_or_insert_with(|| language.to_owned());
+                if let Ok(mut spoken) = self.spoken.lock() {
+                    spoken[*channel].hear(&written);
                 }
                 said.entry(*channel).or_default().remember(&written.words);
                 let done = Done {

@@ -39,7 +39,7 @@ pub fn run(args: &InitArgs, cx: &Context) -> Result<()> {
         "The passphrase opens everything in this vault. Nobody can reset it: if it is lost, and \
          there is no recovery key, the sessions are lost. Recording works without it.",
     );
-    let passphrase = passphrase::ask_new(&cx.passphrase)?;
+    let passphrase = passphrase::ask_new(&cx.passphrase, "undertone init")?;
     passphrase::advise(&passphrase, cx);
     let identity = match &args.identity {
         Some(path) => {

@@ -54,11 +54,11 @@ pub fn ask(source: &Source, prompt: &str) -> Result<SecretString> {
     Ok(passphrase)
 }
 
-/// Asks for a new passphrase, twice at a terminal.
+/// Asks for a new passphrase, twice at a terminal. `command` is what to type again where the two differ.
 ///
 /// # Errors
 /// As [`ask`]; [`Kind::Locked`] if the two differ.
-pub fn ask_new(source: &Source) -> Result<SecretString> {
+pub fn ask_new(source: &Source, command: &str) -> Result<SecretString> {
     let first = ask(source, "New passphrase: ")?;
     if matches!(source, Source::Terminal) {
         let second = ask(source, "The same again: ")?;
@@ -67,7 +67,7 @@ pub fn ask_new(source: &Source) -> Result<SecretString> {
                 Kind::Locked,
                 "The two passphrases differ. Nothing was changed.",
             )
-            .hint("Type the command again."));
+            .hint(command));
         }
     }
     Ok(first)
@@ -79,7 +79,10 @@ pub fn ask_new(source: &Source) -> Result<SecretString> {
 /// As [`ask_new`].
 pub fn ask_change(source: &Source) -> Result<(SecretString, SecretString)> {
     let (old, new) = match source {
-        Source::Terminal => (ask(source, "Passphrase of the vault: ")?, ask_new(source)?),
+        Source::Terminal => (
+            ask(source, "Passphrase of the vault: ")?,
+            ask_new(source, "undertone passphrase")?,
+        ),
         Source::Descriptor { number, file } => {
             let [old, new] = lines_of(*number, file.as_ref())?;
             (old, new)

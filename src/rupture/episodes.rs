@@ -381,6 +381,8 @@ mod tests {
             "C: I told my son I don't want to talk about it with him.",
             "C: We'll never win, it's hopeless, that team.",
             "C: I don't mean it's a waste coming here, not at all.",
+            "C: You made me feel welcome.",
+            "C: You never make me feel stupid.",
             "C: It's not that I don't get anything out of this.",
         ] {
             assert_eq!(found(text), None, "{text}");
@@ -400,8 +402,9 @@ mod tests {
             ("C: You should have asked me first.", Tier::Possible),
             (
                 "C: It's not that this isn't helping, but you never listen to me.",
-                Tier::Explicit,
+                Tier::Possible,
             ),
+            ("C: You never make me feel heard.", Tier::Explicit),
         ] {
             assert_eq!(found(text).unwrap().1, tier, "{text}");
         }

@@ -223,6 +223,15 @@ fn same(what: &str, session: &undertone::vault::OpenSession, sound: &[i16]) -> u
     heard.len() as u64 / 2
 }
 
+/// A folder with a new vault in it, what lies there on a disk, and a log of what is done to it next.
+fn logged() -> (tempfile::TempDir, Disk, Arc<Log>) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("vault");
+    new_vault(&root);
+    let disk = Disk::of(&root);
+    (dir, disk, Arc::new(Log::default()))
+}
+
 /// The moments to be tried, of so many.
 fn chosen(all: usize) -> Vec<usize> {
     let wanted = match std::env::var("UNDERTONE_FAULTS").as_deref() {
@@ -253,12 +262,9 @@ fn told(table: &BTreeMap<String, Tally>) {
 
 #[test]
 fn a_power_cut_at_any_moment_loses_no_more_than_the_last_seconds() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, mut disk, log) = logged();
     let root = dir.path().join("vault");
-    new_vault(&root);
-    let mut disk = Disk::of(&root);
     let sound = sound();
-    let log = Arc::new(Log::default());
     record(&root, log.clone(), &sound, &log.frames).unwrap();
     let acts = log.acts();
     let moments = chosen(acts.len() + 1);
@@ -347,11 +353,8 @@ fn a_disk_full_at_any_write_loses_no_more_than_the_last_seconds() {
 
 #[test]
 fn a_power_cut_while_the_passphrase_changes_leaves_the_old_or_the_new_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, mut disk, log) = logged();
     let root = dir.path().join("vault");
-    new_vault(&root);
-    let mut disk = Disk::of(&root);
-    let log = Arc::new(Log::default());
     let vault = Vault::open_watched(&root, log.clone()).unwrap();
     let new: SecretString = "an entirely different sentence".to_owned().into();
     vault
@@ -380,11 +383,8 @@ fn a_power_cut_while_the_passphrase_changes_leaves_the_old_or_the_new_one() {
 
 #[test]
 fn what_waits_is_not_kept_without_what_lies_before_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, mut disk, log) = logged();
     let root = dir.path().join("vault");
-    new_vault(&root);
-    let mut disk = Disk::of(&root);
-    let log = Arc::new(Log::default());
     let vault = Vault::open_watched(&root, log.clone()).unwrap();
     let session = vault.begin(id(), beginning()).unwrap();
     let mut stream = session.stream("audio.flac").unwrap();

@@ -307,7 +307,8 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::unlock`], [`Kind::Locked`] for a recovery key too: the identity is not sealed to it;
-    /// [`Kind::Usage`] for an empty passphrase; [`Kind::Disk`]. The old passphrase holds then.
+    /// [`Kind::Usage`] for an empty passphrase; [`Kind::Disk`]. The old passphrase holds then, unless only the audit trail
+    /// could not be written: that comes last.
     pub fn change_passphrase(
         &self,
         old: &SecretString,

@@ -7,22 +7,26 @@ use super::recall::Resemblance;
 use super::said::Said;
 use crate::transcript::Role;
 
-/// One entry for each of the therapist's turns that take the floor.
+/// One entry for each of the therapist's turns that take the floor, and for murmurs that do not.
 pub(crate) fn behaviours(
     turns: &[Said<'_>],
     resemblance: &Resemblance,
     language: &Language,
 ) -> Vec<TurnBehaviour> {
-    let therapist = |(_, turn): &(usize, &Said<'_>)| turn.role == Role::Therapist;
-    turns
-        .iter()
-        .enumerate()
-        .filter(therapist)
-        .map(|(at, turn)| TurnBehaviour {
-            turn: turn.turn.id,
-            behaviour: resemblance.behaviour(at, behaviour(turn, language)),
-        })
-        .collect()
+    let mut told = Vec::new();
+    for (at, turn) in turns.iter().enumerate() {
+        told.extend(turn.murmurs.iter().map(|murmur| TurnBehaviour {
+            turn: *murmur,
+            behaviour: Behaviour::Other,
+        }));
+        if turn.role == Role::Therapist {
+            told.push(TurnBehaviour {
+                turn: turn.turn.id,
+                behaviour: resemblance.behaviour(at, behaviour(turn, language)),
+            });
+        }
+    }
+    told
 }
 
 /// Words that a turn needs to be more than a murmur.

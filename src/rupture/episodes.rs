@@ -136,7 +136,7 @@ fn episode(
         start: millis(start),
         end: millis(end.max(start)),
         first_turn: turns[first].turn.id,
-        last_turn: turns[last].turn.id,
+        last_turn: turns[last].last_number(),
         wording: wording
             .and_then(|all| all.first())
             .cloned()
@@ -157,7 +157,7 @@ fn marker(hit: &Hit, turns: &[Said<'_>], finding: u32) -> Marker {
         finding,
         kind: hit.kind,
         tier: hit.tier,
-        turn: turn.turn.id,
+        turn: turn.number(hit.words.start),
         since: hit.since.map(|at| turns[at].turn.id),
         start: millis(start),
         end: millis(end),

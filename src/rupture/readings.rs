@@ -100,7 +100,7 @@ fn resembled(group: &[Hit], turns: &[Said<'_>], last: usize, language: &Language
 
 fn line(turn: &Said<'_>, words: std::ops::Range<usize>) -> Line {
     Line {
-        turn: turn.turn.id,
+        turn: turn.number(words.start),
         at: millis(turn.times(words.clone()).0),
         quote: turn.quote(words),
     }

@@ -1,5 +1,6 @@
 //! A session as the rules read it: turns that take the floor, their sentences, who said them.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::facts::questions::{self, Asked};
@@ -7,12 +8,21 @@ use super::language::Language;
 use super::language::normal::{LONGEST, Sentence, sentences};
 use super::language::pattern::Pattern;
 use crate::speech::Word;
+use crate::speech::sentence::asks;
 use crate::transcript::{Role, Transcript, Turn};
 
-/// A turn that takes the floor.
+/// Most words of a murmur.
+const MURMUR: usize = 3;
+
+/// A turn that takes the floor. What the client goes on to say while the therapist murmurs ("Mm-hm.", "Right.") is one turn,
+/// wherever the transcript cuts it.
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
-    pub(crate) turn: &'a Turn,
+    pub(crate) turn: Cow<'a, Turn>,
+    /// The turns of the transcript that are in it: the place of the first word of each, and its number.
+    pieces: Vec<(usize, u32)>,
+    /// The numbers of the therapist's murmurs in it.
+    pub(crate) murmurs: Vec<u32>,
     pub(crate) role: Role,
     pub(crate) sentences: Vec<Sentence>,
     /// Words that are more than punctuation, suspect ones left out.
@@ -46,30 +56,101 @@ pub(crate) struct Guards {
     pub(crate) suggests: bool,
 }
 
+/// Whether a word is more than punctuation, and no suspect.
+fn counts(word: &&Word) -> bool {
+    !word.suspect && word.text.contains(char::is_alphanumeric)
+}
+
 /// The turns of a transcript that say something; short answers inside the other's turn do not.
 pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<Said<'a>> {
     let role = |turn: &Turn| {
         let speaker = transcript.speakers.iter().find(|s| s.id == turn.speaker);
         speaker.map(|speaker| speaker.role)
     };
-    let counts = |word: &&Word| !word.suspect && word.text.contains(char::is_alphanumeric);
-    transcript
-        .turns
-        .iter()
-        .filter(|turn| !turn.backchannel)
-        .filter_map(|turn| {
-            let length = turn.words.iter().filter(counts).count();
-            (length > 0).then_some(())?;
-            Some(Said {
-                turn,
-                role: role(turn)?,
-                sentences: sentences(&turn.words, &language.normal),
-                length,
-                asked: questions::asked(turn.words.iter().filter(counts).map(|w| w.text.as_str())),
-                guards: OnceCell::new(),
-            })
-        })
-        .collect()
+    let mut said: Vec<Said> = Vec::new();
+    // What the therapist murmured since the client last spoke.
+    let mut murmured: Vec<&Turn> = Vec::new();
+    for turn in transcript.turns.iter().filter(|turn| !turn.backchannel) {
+        let Some(role) = role(turn).filter(|_| turn.words.iter().any(|word| counts(&word))) else {
+            continue;
+        };
+        let own = said.last_mut().filter(|own| own.role == Role::Client);
+        match (own, role) {
+            (Some(_), Role::Therapist) if murmurs(turn, language) => murmured.push(turn),
+            (Some(own), Role::Client) if !murmured.is_empty() => {
+                own.go_on(&std::mem::take(&mut murmured), turn);
+            }
+            _ => {
+                // Then who murmured has taken the floor.
+                let murmured = std::mem::take(&mut murmured).into_iter();
+                said.extend(murmured.map(|turn| Said::of(turn, Role::Therapist)));
+                said.push(Said::of(turn, role));
+            }
+        }
+    }
+    said.extend(murmured.into_iter().map(|turn| Said::of(turn, Role::Therapist)));
+    for said in &mut said {
+        said.read(language);
+    }
+    said
+}
+
+/// Whether a turn is nothing but a murmur, which leaves the floor to the other.
+fn murmurs(turn: &Turn, language: &Language) -> bool {
+    let bare = |word: &Word| {
+        let word = word.text.trim_matches(|c: char| !c.is_alphanumeric());
+        word.to_lowercase()
+    };
+    let asks = turn.words.last().is_some_and(|word| asks(&word.text));
+    let mut words = turn.words.iter().filter(counts);
+    !asks && words.clone().count() <= MURMUR && words.all(|w| language.words.murmurs.contains(&bare(w)))
+}
+
+impl<'a> Said<'a> {
+    /// A turn, of which nothing is read yet.
+    fn of(turn: &'a Turn, role: Role) -> Self {
+        Said {
+            turn: Cow::Borrowed(turn),
+            pieces: vec![(0, turn.id)],
+            murmurs: Vec::new(),
+            role,
+            sentences: Vec::new(),
+            length: 0,
+            asked: Vec::new(),
+            guards: OnceCell::new(),
+        }
+    }
+
+    /// Adds what the speaker went on to say after the other murmured.
+    fn go_on(&mut self, murmured: &[&Turn], turn: &Turn) {
+        self.murmurs.extend(murmured.iter().map(|turn| turn.id));
+        self.pieces.push((self.turn.words.len(), turn.id));
+        let own = self.turn.to_mut();
+        own.words.extend_from_slice(&turn.words);
+        own.end = turn.end;
+        own.attribution = match (own.attribution, turn.attribution) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
+    fn read(&mut self, language: &Language) {
+        let words = self.turn.words.iter().filter(counts);
+        self.length = words.clone().count();
+        self.asked = questions::asked(words.map(|word| word.text.as_str()));
+        self.sentences = sentences(&self.turn.words, &language.normal);
+    }
+
+    /// The number in the transcript of the turn that one of the words stands in,
+    pub(crate) fn number(&self, word: usize) -> u32 {
+        let piece = self.pieces.partition_point(|(first, _)| *first <= word);
+        self.pieces[piece.saturating_sub(1)].1
+    }
+
+    /// and of the last one.
+    pub(crate) fn last_number(&self) -> u32 {
+        self.number(usize::MAX)
+    }
 }
 
 impl Said<'_> {

@@ -1,6 +1,6 @@
 //! The rules of a language as they lie in its files, made ready to be searched with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -184,6 +184,7 @@ struct BehaviourSource {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WordsSource {
+    murmurs: HashSet<String>,
     closes: Vec<String>,
     invites: Vec<String>,
     permission: Vec<String>,
@@ -207,6 +208,8 @@ pub(crate) struct Wording<K> {
 /// Everything else.
 #[derive(Debug)]
 pub(crate) struct Words {
+    /// Words of which a murmur is made: "mm", "right".
+    pub(crate) murmurs: HashSet<String>,
     /// A short answer that closes: "I guess".
     pub(crate) closes: Vec<Pattern>,
     /// An invitation to speak: "what was that like".
@@ -244,6 +247,7 @@ impl Words {
             })
         });
         Ok(Words {
+            murmurs: source.murmurs,
             closes: patterns(&source.closes, classes)?,
             invites: patterns(&source.invites, classes)?,
             permission: patterns(&source.permission, classes)?,

@@ -52,7 +52,7 @@ def macro(pairs, labels):
 
 def covers(flag, marker):
     """Whether a flag lies where a marker is: its turn, or between the ends of its run."""
-    return flag["since"] <= marker["turn"] and flag["turn"] >= marker.get("since", marker["turn"])
+    return flag.get("since", flag["turn"]) <= marker["turn"] and flag["turn"] >= marker.get("since", marker["turn"])
 
 
 def passages(episodes, said):

@@ -88,7 +88,11 @@ pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<S
             }
         }
     }
-    said.extend(murmured.into_iter().map(|turn| Said::of(turn, Role::Therapist)));
+    said.extend(
+        murmured
+            .into_iter()
+            .map(|turn| Said::of(turn, Role::Therapist)),
+    );
     for said in &mut said {
         said.read(language);
     }
@@ -103,7 +107,9 @@ fn murmurs(turn: &Turn, language: &Language) -> bool {
     };
     let asks = turn.words.last().is_some_and(|word| asks(&word.text));
     let mut words = turn.words.iter().filter(counts);
-    !asks && words.clone().count() <= MURMUR && words.all(|w| language.words.murmurs.contains(&bare(w)))
+    !asks
+        && words.clone().count() <= MURMUR
+        && words.all(|w| language.words.murmurs.contains(&bare(w)))
 }
 
 impl<'a> Said<'a> {
@@ -237,4 +243,64 @@ pub(crate) fn before<'s, 'a>(turns: &'s [Said<'a>], at: usize, role: Role) -> Op
         .iter()
         .rev()
         .find(|said| said.role == role)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::rupture::testing::talk;
+
+    /// Of each turn who says it, how many words, the numbers of the first and the last turn in it, and the murmurs.
+    fn read(text: &str) -> Vec<(Role, usize, u32, u32, Vec<u32>)> {
+        let transcript = talk(text);
+        let language = Language::of("en").unwrap();
+        said(&transcript, language)
+            .iter()
+            .map(|said| {
+                let numbers = (said.number(0), said.last_number());
+                (
+                    said.role,
+                    said.length,
+                    numbers.0,
+                    numbers.1,
+                    said.murmurs.clone(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_the_client_says_while_the_therapist_murmurs_is_one_turn() {
+        let text = "T: How was it?\nC: You keep me waiting-\nT: Mm-hm.\nC: -for an hour.\nT: Right, okay.\nC: Every week.\nT: I am sorry.";
+        assert_eq!(
+            read(text),
+            [
+                (Role::Therapist, 3, 1, 1, vec![]),
+                (Role::Client, 9, 2, 6, vec![3, 5]),
+                (Role::Therapist, 3, 7, 7, vec![]),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_murmur_that_nobody_goes_on_after_is_a_turn_and_so_is_a_question() {
+        for text in [
+            "C: It is a waste.\nT: Right.",
+            "C: It is a waste.\nT: Right?\nC: It is.",
+        ] {
+            assert_eq!(read(text)[1].0, Role::Therapist, "{text}");
+        }
+        // Nor does the client's leave the floor to the therapist: "okay" may be all they say to it.
+        let text = "T: You should stop.\nC: Okay.\nT: Today.";
+        assert_eq!(read(text).len(), 3);
+    }
+
+    #[test]
+    fn a_word_is_told_by_the_turn_it_stands_in() {
+        let transcript = talk("C: You keep me waiting-\nT: Yeah.\nC: -for an hour.");
+        let language = Language::of("en").unwrap();
+        let said = said(&transcript, language);
+        assert_eq!((said[0].number(3), said[0].number(4)), (1, 3));
+    }
 }

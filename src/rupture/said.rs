@@ -11,8 +11,12 @@ use crate::speech::Word;
 use crate::speech::sentence::asks;
 use crate::transcript::{Role, Transcript, Turn};
 
-/// Most words of a murmur.
+/// Most words of a murmur,
 const MURMUR: usize = 3;
+
+/// and the longest time, in seconds, that the client is silent around it for what follows to be the same turn: the pause
+/// in which somebody searches for words, not one in which a subject ends or the recording was paused.
+const GOES_ON_WITHIN: f64 = 8.0;
 
 /// A turn that takes the floor. What the client goes on to say while the therapist murmurs ("Mm-hm.", "Right.") is one turn,
 /// wherever the transcript cuts it.
@@ -77,7 +81,7 @@ pub(crate) fn said<'a>(transcript: &'a Transcript, language: &Language) -> Vec<S
         let own = said.last_mut().filter(|own| own.role == Role::Client);
         match (own, role) {
             (Some(_), Role::Therapist) if murmurs(turn, language) => murmured.push(turn),
-            (Some(own), Role::Client) if !murmured.is_empty() => {
+            (Some(own), Role::Client) if !murmured.is_empty() && own.may_go_on(turn) => {
                 own.go_on(&std::mem::take(&mut murmured), turn);
             }
             _ => {
@@ -125,6 +129,11 @@ impl<'a> Said<'a> {
             asked: Vec::new(),
             guards: OnceCell::new(),
         }
+    }
+
+    /// Whether a turn after a murmur is the same speaker going on, and not somebody else or another moment.
+    fn may_go_on(&self, turn: &Turn) -> bool {
+        self.turn.speaker == turn.speaker && turn.start - self.turn.end <= GOES_ON_WITHIN
     }
 
     /// Adds what the speaker went on to say after the other murmured.
@@ -294,6 +303,22 @@ mod tests {
         // Nor does the client's leave the floor to the therapist: "okay" may be all they say to it.
         let text = "T: You should stop.\nC: Okay.\nT: Today.";
         assert_eq!(read(text).len(), 3);
+    }
+
+    #[test]
+    fn another_client_or_a_long_silence_begins_a_turn() {
+        let mut transcript = talk("C: You never-\nT: Mm.\nC: listen to me.");
+        let language = Language::of("en").unwrap();
+        assert_eq!(said(&transcript, language).len(), 1);
+        let late = transcript.turns[0].end + GOES_ON_WITHIN + 0.1;
+        transcript.turns[2].start = late;
+        assert_eq!(said(&transcript, language).len(), 3);
+        transcript.turns[2].start = transcript.turns[1].end;
+        let mut other = transcript.speakers[1].clone();
+        other.id = "Client 2".into();
+        transcript.turns[2].speaker = other.id.clone();
+        transcript.speakers.push(other);
+        assert_eq!(said(&transcript, language).len(), 3);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The host is PulseAudio (which PipeWire also serves) where a server answers, else the system's
 //! own: ALSA, CoreAudio or WASAPI. ALSA is not touched while PulseAudio works, and what it prints
 //! when it is asked for its devices is kept from the terminal. A device is opened at its own rate and channel
-//! count, and calls every 20 ms or so.
+//! count, and calls every 20 ms or so. From PulseAudio cpal takes only what devices there are: recording is
+//! [`super::pulse`]'s.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 
 use super::hush::Hush;
-use super::{CaptureSource, CaptureStream, Complaint, Reopen};
+use super::{CaptureSource, CaptureStream, Complaint, Feed, Reopen};
 use crate::audio::Spec;
 use crate::audio::devices::{Device, Traits};
 use crate::{Error, Kind, Result};
@@ -22,8 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One input device.
 pub struct CpalSource {
-    /// Holds the connection to the sound server: a new one cannot be made once shut in.
     host: cpal::Host,
+    /// The connection to the sound server, where there is one: a new one cannot be made once shut in.
+    #[cfg(target_os = "linux")]
+    pulse: Option<super::pulse::Pulse>,
     device: cpal::Device,
     name: String,
     id: String,
@@ -106,9 +109,15 @@ impl CpalSource {
                 ),
             ));
         }
+        let id = id(&device);
         Ok(CpalSource {
             name: plain_name(&device),
-            id: id(&device),
+            #[cfg(target_os = "linux")]
+            pulse: match pulse_name(&id) {
+                Some(_) => Some(super::pulse::Pulse::connect().ok_or_else(no_answer)?),
+                None => None,
+            },
+            id,
             host,
             device,
             spec,
@@ -122,6 +131,10 @@ impl CpalSource {
     /// of its own.
     #[must_use]
     pub fn again(&mut self) -> Option<CaptureStream> {
+        #[cfg(target_os = "linux")]
+        if self.pulse.is_some() {
+            return self.start().ok();
+        }
         let mut all = self.host.input_devices().ok()?;
         self.device = all.find(|device| id(device) == self.id)?;
         self.start().ok()
@@ -216,20 +229,43 @@ impl CaptureSource for CpalSource {
     }
 
     fn start(&mut self) -> Result<CaptureStream> {
-        let (mut feed, mut stream) = CaptureStream::new(self.spec);
-        let small = BufferSize::Fixed(self.spec.sample_rate / 50);
-        let mut config = StreamConfig {
+        let (feed, mut stream) = CaptureStream::new(self.spec);
+        stream.keep = Some(self.record(feed, &stream)?);
+        let begun = Instant::now();
+        while stream.frames_given() == 0 {
+            if begun.elapsed() > PATIENCE {
+                return Err(Error::new(
+                    Kind::Audio,
+                    "The microphone was opened but gives no sound.",
+                )
+                .hint("Unplug it and plug it in again, or choose another: undertone devices"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(name) = pulse_name(&self.id).filter(|_| !self.opened) {
+            stream.witness = super::witness::Witness::begin(name);
+        }
+        self.opened = true;
+        stream.look();
+        Ok(stream)
+    }
+}
+
+impl CpalSource {
+    /// Has the device put its samples into the stream until what is given is dropped.
+    fn record(&self, mut feed: Feed, stream: &CaptureStream) -> Result<Box<dyn Send>> {
+        let counters = Arc::clone(&stream.counters);
+        #[cfg(target_os = "linux")]
+        if let (Some(pulse), Some(name)) = (&self.pulse, pulse_name(&self.id)) {
+            let recording = pulse.record(name, self.spec, feed, counters);
+            return Ok(Box::new(recording.map_err(|_| not_opened())?));
+        }
+        let config = StreamConfig {
             channels: self.spec.channels,
             sample_rate: self.spec.sample_rate,
-            buffer_size: small,
+            buffer_size: BufferSize::Fixed(self.spec.sample_rate / 50),
         };
-        let pace = if self.id.starts_with("pulseaudio:") {
-            config.buffer_size = BufferSize::Default;
-            Some(self.pacemaker(small)?)
-        } else {
-            None
-        };
-        let counters = stream.counters.clone();
         let complain = move |error: cpal::Error| {
             // A refused priority is a delay, no loss.
             if error.kind() != ErrorKind::RealtimeDenied {
@@ -266,51 +302,14 @@ impl CaptureSource for CpalSource {
         };
         let running = built.map_err(|e| trouble(&e))?;
         running.play().map_err(|e| trouble(&e))?;
-        stream.keep = Some(Box::new((running, pace)));
-        let begun = Instant::now();
-        while stream.frames_given() == 0 {
-            if begun.elapsed() > PATIENCE {
-                return Err(Error::new(
-                    Kind::Audio,
-                    "The microphone was opened but gives no sound.",
-                )
-                .hint("Unplug it and plug it in again, or choose another: undertone devices"));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        #[cfg(target_os = "linux")]
-        if self.id.starts_with("pulseaudio:") && !self.opened {
-            stream.witness = super::witness::Witness::begin(
-                self.id.split_once(':').map_or("", |(_, name)| name),
-            );
-        }
-        self.opened = true;
-        stream.look();
-        Ok(stream)
+        Ok(Box::new(running))
     }
 }
 
-impl CpalSource {
-    /// A second stream on the same device that asks for 20 ms and throws its samples away.
-    ///
-    /// cpal 0.18 makes a fixed buffer on PulseAudio the server's **whole queue**, which drops sound
-    /// without a word whenever two blocks come at once (measured: 4.0 s of tone through a null sink
-    /// came as 3.3 s). The default buffer drops nothing, but comes every two seconds. A source runs
-    /// at the smallest latency that any of its streams asks for, so this one sets the pace and the
-    /// other one is whole.
-    fn pacemaker(&self, buffer_size: BufferSize) -> Result<cpal::Stream> {
-        let config = StreamConfig {
-            channels: self.spec.channels,
-            sample_rate: self.spec.sample_rate,
-            buffer_size,
-        };
-        let pace = self
-            .device
-            .build_input_stream_raw(config, self.format, |_, _| {}, |_| {}, Some(PATIENCE))
-            .map_err(|e| trouble(&e))?;
-        pace.play().map_err(|e| trouble(&e))?;
-        Ok(pace)
-    }
+/// What the sound server calls the device of an id, where it is the server's.
+#[cfg(target_os = "linux")]
+fn pulse_name(id: &str) -> Option<&str> {
+    id.strip_prefix("pulseaudio:")
 }
 
 fn complaint(kind: ErrorKind) -> Complaint {
@@ -334,20 +333,24 @@ fn trouble(error: &cpal::Error) -> Error {
             "This user may not use the microphone.",
             "Allow microphone access in the system's settings: undertone doctor",
         ),
-        ErrorKind::HostUnavailable => (
-            "The computer's sound system does not answer.",
-            "Sign out and in again, or: undertone doctor",
-        ),
+        ErrorKind::HostUnavailable => return no_answer(),
         ErrorKind::DeviceNotAvailable => (
             "The microphone is not there any more.",
             "Connect it, then: undertone devices",
         ),
-        _ => (
-            "The microphone cannot be opened.",
-            "Choose another one: undertone devices",
-        ),
+        _ => return not_opened(),
     };
     Error::new(Kind::Audio, sentence).hint(hint)
+}
+
+fn no_answer() -> Error {
+    Error::new(Kind::Audio, "The computer's sound system does not answer.")
+        .hint("Sign out and in again, or: undertone doctor")
+}
+
+fn not_opened() -> Error {
+    Error::new(Kind::Audio, "The microphone cannot be opened.")
+        .hint("Choose another one: undertone devices")
 }
 
 /// All input devices of the host that is in use, as the system describes them.

@@ -16,6 +16,8 @@ mod hush;
 mod join;
 mod pair;
 #[cfg(target_os = "linux")]
+mod pulse;
+#[cfg(target_os = "linux")]
 mod witness;
 
 use std::collections::VecDeque;

@@ -5,7 +5,7 @@
 //! where this process's recording streams come from. It refuses to guess: a server that does not
 //! answer is not known.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io::BufReader;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,9 +126,9 @@ impl Line {
         (number == self.number).then_some(reply)
     }
 
-    /// The connections by which this process records: cpal names them so.
+    /// The connections by which this process records.
     fn own_clients(&mut self) -> Option<Vec<u32>> {
-        let name = CString::new(format!("cpal-pulseaudio-{}", std::process::id())).ok()?;
+        let name = super::pulse::client_name();
         let all: ClientInfoList = self.ask(&Command::GetClientInfoList)?;
         Some(
             all.into_iter()

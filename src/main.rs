@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use undertone::{cli, lockdown};
+use undertone::{Kind, cli, lockdown};
 
 fn main() -> ExitCode {
     // What the arguments say is nobody else's business: `ps` shows the command alone.
@@ -27,5 +27,6 @@ fn main() -> ExitCode {
             format!("Error: undertone has a defect{place}. What was sealed on disk is safe.");
         let _ = writeln!(std::io::stderr(), "{words}");
     }));
-    cli::run(arguments)
+    std::panic::catch_unwind(|| cli::run(arguments))
+        .unwrap_or_else(|_| ExitCode::from(Kind::Internal.exit_code()))
 }

@@ -214,6 +214,33 @@ fn a_file_that_was_swapped_is_found_by_verify() {
         told.contains("NOT AS IT WAS SEALED") && told.contains("audio.flac"),
         "{told}"
     );
+    // Nor is it passed over where somebody makes it look interrupted.
+    std::fs::write(sealed.join("x.age.part"), b"").unwrap();
+    assert_eq!(desk.undertone(&["verify"]).status.code(), Some(7));
+}
+
+#[test]
+fn an_export_that_fails_leaves_the_file_that_was_there() {
+    let desk = Desk::new();
+    desk.done(&["import", session().to_str().unwrap()]);
+    let out = desk.path("talk.docx");
+    std::fs::write(&out, b"corrected by hand").unwrap();
+    let path = out.to_str().unwrap();
+    // It is not written down yet.
+    let output = desk.undertone(&["export", "last", "--force", "-o", path]);
+    assert!(!output.status.success());
+    assert_eq!(std::fs::read(&out).unwrap(), b"corrected by hand");
+    // Nor does a half-written file stay beside it.
+    let beside = std::fs::read_dir(out.parent().unwrap()).unwrap();
+    let left = beside.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with(".undertone-")
+    });
+    assert_eq!(left.count(), 0);
+    let sound = desk.path("talk.wav");
+    std::fs::write(&sound, b"old").unwrap();
+    desk.done(&["export", "last", "--force", "-o", sound.to_str().unwrap()]);
+    assert!(std::fs::metadata(&sound).unwrap().len() > 1_000);
 }
 
 #[test]

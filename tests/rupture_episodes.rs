@@ -43,6 +43,13 @@ const PLAINEST: &str = include_str!("rupture/plainest.tsv");
 const PAIRS_KEPT: &str = include_str!("rupture/pairs-kept.tsv");
 const REPLIES_KEPT: &str = include_str!("rupture/replies-kept.tsv");
 
+/// Whole talks: for training, and kept from it.
+const TALKS: &str = include_str!("rupture/talks.jsonl");
+const TALKS_KEPT: &str = include_str!("rupture/talks-kept.jsonl");
+
+/// What two readers marked in AnnoMI's sessions, whose words are not here.
+const ANNOMI_READ: &str = include_str!("rupture/annomi-read.jsonl");
+
 /// Splits that a second reader coded; of what was added, those of twelve writers.
 const READ_AGAIN: [&str; 12] = [
     "tune", "held", "fresh", "late", "subtle", "plain", "last", "unread", "aside", "warm", "glad",
@@ -175,6 +182,61 @@ struct Episode {
     reading: String,
     repair: Option<Repair>,
     note: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Talk {
+    id: String,
+    turns: Vec<Turn>,
+    markers: Vec<Marker>,
+    replies: Vec<Reply>,
+    reading: String,
+}
+
+/// A marker told by its place alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    turn: usize,
+    since: Option<usize>,
+    kind: String,
+    tier: Tier,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct EpisodeRead {
+    markers: Vec<Place>,
+    replies: Vec<Reply>,
+    outcome: Outcome,
+    reading: String,
+    repair: Option<Repair>,
+    sure: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionRead {
+    reader: String,
+    session: String,
+    episodes: Vec<EpisodeRead>,
+}
+
+fn lines<T: for<'a> Deserialize<'a>>(text: &str) -> Vec<T> {
+    let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    text.lines().map(read).collect()
+}
+
+fn stance_of(kinds: &[String]) -> Stance {
+    let any = |test: fn(&str) -> bool| kinds.iter().any(|kind| test(kind));
+    match (any(receives), any(defends)) {
+        (true, true) => Stance::Mixed,
+        (true, false) => Stance::Receives,
+        (false, true) => Stance::Defends,
+        (false, false) => Stance::Unclear,
+    }
 }
 
 fn episodes() -> Vec<Episode> {
@@ -394,16 +456,7 @@ fn stance_outcome_and_repair_follow_from_the_kinds_of_reply() {
                 e.id,
                 r.kinds
             );
-            let stance = match (
-                r.kinds.iter().any(|k| receives(k)),
-                r.kinds.iter().any(|k| defends(k)),
-            ) {
-                (true, true) => Stance::Mixed,
-                (true, false) => Stance::Receives,
-                (false, true) => Stance::Defends,
-                (false, false) => Stance::Unclear,
-            };
-            assert_eq!(r.stance, stance, "{}", e.id);
+            assert_eq!(r.stance, stance_of(&r.kinds), "{}", e.id);
         }
         assert_eq!(e.outcome, outcome(&e.replies), "{}", e.id);
         assert!(
@@ -571,6 +624,69 @@ fn a_second_reader_coded_each_reply_of_these_splits() {
 }
 
 #[test]
+fn whole_talks_are_coded_by_the_same_page() {
+    for talks in [TALKS, TALKS_KEPT].map(lines::<Talk>) {
+        let calm = talks.iter().filter(|talk| talk.markers.is_empty()).count();
+        assert!((0.35..0.45).contains(&(calm as f64 / talks.len() as f64)));
+        for talk in &talks {
+            let id = &talk.id;
+            assert!((20..=44).contains(&talk.turns.len()), "{id}");
+            for pair in talk.turns.windows(2) {
+                assert_ne!(pair[0].speaker, pair[1].speaker, "{id}");
+            }
+            for m in &talk.markers {
+                assert!(MARKERS.contains(&m.kind.as_str()), "{id}: {}", m.kind);
+                let turn = &talk.turns[m.turn];
+                assert_eq!(turn.speaker, Speaker::Client, "{id}");
+                assert!(!m.quote.is_empty() && turn.text.contains(&m.quote), "{id}");
+                let never = NEVER_EXPLICIT.contains(&m.kind.as_str());
+                assert!(!never || m.tier == Tier::Possible, "{id}");
+                assert_eq!(m.since.is_some(), m.kind == "minimal_responses", "{id}");
+                let therapist = |at: &usize| talk.turns[*at].speaker == Speaker::Therapist;
+                let mut window = (m.turn..talk.turns.len()).filter(therapist).take(3);
+                assert!(
+                    window.all(|at| talk.replies.iter().any(|r| r.turn == at)),
+                    "{id}"
+                );
+            }
+            for reply in &talk.replies {
+                assert_eq!(talk.turns[reply.turn].speaker, Speaker::Therapist, "{id}");
+                let known = reply.kinds.iter().all(|k| receives(k) || defends(k));
+                assert!(known && reply.stance == stance_of(&reply.kinds), "{id}");
+            }
+            let read = match talk.markers.is_empty() {
+                true => talk.reading == "none",
+                false => READINGS.contains(&talk.reading.as_str()),
+            };
+            assert!(read, "{id}: {}", talk.reading);
+        }
+    }
+}
+
+#[test]
+fn each_reader_read_every_session_of_annomi_once() {
+    let read: Vec<SessionRead> = lines(ANNOMI_READ);
+    let sessions = |reader: &str| -> Vec<&str> {
+        let of = read.iter().filter(|one| one.reader == reader);
+        of.map(|one| one.session.as_str()).collect()
+    };
+    assert_eq!(sessions("a").len(), 70);
+    assert_eq!(sessions("a"), sessions("b"));
+    for episode in read.iter().flat_map(|one| &one.episodes) {
+        assert!(!episode.markers.is_empty() && READINGS.contains(&episode.reading.as_str()));
+        for m in &episode.markers {
+            assert!(MARKERS.contains(&m.kind.as_str()), "{m:?}");
+            assert!(m.since.is_none_or(|since| since <= m.turn), "{m:?}");
+            let never = NEVER_EXPLICIT.contains(&m.kind.as_str());
+            assert!(!never || m.tier == Tier::Possible, "{m:?}");
+        }
+        for reply in &episode.replies {
+            assert_eq!(reply.stance, stance_of(&reply.kinds));
+        }
+    }
+}
+
+#[test]
 fn nothing_that_was_trained_on_stands_where_it_is_judged() {
     let plain = |text: &str| -> Vec<String> {
         let sentences = text.split_inclusive(['.', '?', '!', '…']);
@@ -608,6 +724,19 @@ fn nothing_that_was_trained_on_stands_where_it_is_judged() {
     for sentence in said(&trained_on, &[Speaker::Client]) {
         assert!(!unseen.contains(&sentence), "{sentence}");
     }
+    let of_clients = |talks: &str| -> BTreeSet<String> {
+        let turns = lines::<Talk>(talks).into_iter().flat_map(|talk| talk.turns);
+        let said = turns.filter(|turn| turn.speaker == Speaker::Client);
+        said.flat_map(|turn| plain(&turn.text)).collect()
+    };
+    let kept = of_clients(TALKS_KEPT);
+    for sentence in of_clients(TALKS) {
+        assert!(
+            !unseen.contains(&sentence) && !kept.contains(&sentence),
+            "{sentence}"
+        );
+    }
+    judged.extend(kept);
     let lines = [LINES, TURNS, PLAINEST].into_iter().flat_map(rows::<6>);
     // What the therapist said before a line is asked everywhere ("What do you make of that?").
     let pairs = rows::<7>(PAIRS).into_iter();

@@ -213,10 +213,12 @@ impl Context {
                 Error::new(Kind::Usage, "There is no terminal to ask at.").hint("add --yes")
             );
         }
-        eprint!("{question} Type yes: ");
+        let _ = write!(std::io::stderr().lock(), "{question} Type yes: ");
         let mut answer = String::new();
         let read = stdin.lock().read_line(&mut answer);
-        Ok(read.is_ok() && answer.trim().eq_ignore_ascii_case("yes"))
+        // Ctrl-C does not end the reading, but what is typed after it is no answer.
+        let agreed = read.is_ok() && answer.trim().eq_ignore_ascii_case("yes");
+        Ok(agreed && !self.cancelled())
     }
 }
 

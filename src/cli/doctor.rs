@@ -113,7 +113,8 @@ fn sound(area: &mut Area, listed: &Result<Vec<Device>>) {
     };
     for device in all.iter().filter(|device| device.default) {
         for warning in &device.warnings {
-            let sentence = format!("The usual input, {}: {}", device.name, warning.sentence());
+            let name = terminal::harmless(&device.name);
+            let sentence = format!("The usual input, {name}: {}", warning.sentence());
             area.say("default-device", Word::Look, sentence)
                 .next("Choose another: undertone record --device …");
         }

@@ -2,8 +2,8 @@
 //!
 //! The one command that puts words or sound outside the vault, and only where it was told to.
 
-use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -96,15 +96,19 @@ impl What {
 ///
 /// # Errors
 /// [`Kind::Usage`] if the file exists or binary data would go to a terminal;
-/// [`Kind::NotFound`] if the session is not transcribed; [`Kind::Disk`] if writing fails: what
-/// was written so far is removed.
+/// [`Kind::NotFound`] if the session is not transcribed; [`Kind::Disk`] if writing fails and
+/// [`Kind::Cancelled`] on Ctrl-C: then a file that was there before is as it was, and no other is.
 pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     let id = vault.find(&args.session)?;
     let to_stdout = args.output == Path::new("-");
     let what = args.format.map_or_else(|| What::of(&args.output), Ok)?;
-    let output = std::path::absolute(&args.output)
-        .map_err(|error| Error::io("writing", &args.output, &error))?;
+    // Through a link to the file itself, which is what is to be written.
+    let output = args
+        .output
+        .canonicalize()
+        .or_else(|_| std::path::absolute(&args.output));
+    let output = output.map_err(|error| Error::io("writing", &args.output, &error))?;
     if to_stdout {
         let text = what.format().is_some_and(Format::is_text) && args.to.is_none();
         if !text && std::io::stdout().is_terminal() {
@@ -137,17 +141,14 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
             .flush()
             .map_err(|error| stdout_failed(&error))?;
     } else {
-        let written = create(&output, args.force)
-            .and_then(|file| write(&session, what, to, genuine, file))
-            .and_then(|file| {
-                file.sync_all()
-                    .map_err(|error| Error::io("writing", &output, &error))
-            });
-        if let Err(error) = written {
-            // Half an export is readable text that nobody asked for.
-            let _ = std::fs::remove_file(&output);
-            return Err(error);
-        }
+        let written = to_file(&output, args.force, |file| {
+            let sink = Stoppable { file, cx };
+            write(&session, what, to, genuine, sink).map(|_| ())
+        });
+        written.map_err(|error| match cx.cancelled() {
+            true => Error::new(Kind::Cancelled, "Stopped. Nothing was written."),
+            false => error,
+        })?;
     }
     unlocked
         .vault()
@@ -179,20 +180,54 @@ fn check_consent(session: &OpenSession, what: What, handed_on: bool, cx: &Contex
     Ok(())
 }
 
-/// A new file for this user only.
-fn create(path: &Path, overwrite: bool) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if overwrite {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
+/// Writes a file for this user only, which takes its name when it is whole. Until then one of that name stays as it is, and
+/// half an export, readable text that nobody asked for, goes when this ends.
+fn to_file(
+    path: &Path,
+    overwrite: bool,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let failed = |error: &io::Error| Error::io("writing", path, error);
+    if path.exists() && !path.is_file() {
+        // A device or a pipe has no other to take its place.
+        let mut file = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(|error| failed(&error))?;
+        return write(&mut file);
     }
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .map_err(|error| Error::io("writing", path, &error))
+    let folder = path.parent().unwrap_or(path);
+    let begun = tempfile::Builder::new()
+        .prefix(".undertone-")
+        .tempfile_in(folder);
+    let mut file = begun.map_err(|error| failed(&error))?;
+    write(&mut file)?;
+    file.as_file().sync_all().map_err(|error| failed(&error))?;
+    let named = if overwrite {
+        file.persist(path)
+    } else {
+        file.persist_noclobber(path)
+    };
+    named.map(|_| ()).map_err(|error| failed(&error.error))
+}
+
+/// A file that takes nothing more once the person wants to stop.
+struct Stoppable<'a> {
+    file: &'a mut dyn Write,
+    cx: &'a Context,
+}
+
+impl Write for Stoppable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cx.cancelled() {
+            return Err(io::Error::other("stopped"));
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// How many frames come before the damage of a session's sound. Tells what is missing.

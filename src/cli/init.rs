@@ -39,6 +39,8 @@ pub fn run(args: &InitArgs, cx: &Context) -> Result<()> {
         "The passphrase opens everything in this vault. Nobody can reset it: if it is lost, and \
          there is no recovery key, the sessions are lost. Recording works without it.",
     );
+    // What holds is told by `undertone doctor`. The folders it makes are not there yet, so files stay in reach.
+    let _ = crate::lockdown::second();
     let passphrase = passphrase::ask_new(&cx.passphrase, "undertone init")?;
     passphrase::advise(&passphrase, cx);
     let identity = match &args.identity {

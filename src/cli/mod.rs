@@ -61,7 +61,7 @@ Examples:
   undertone record                  record a session; q ends it
   undertone transcribe              write down the newest session
   undertone show                    read it
-  undertone export last -o talk.md  hand it on
+  undertone export last -o talk.md  put it in a file, open to all
 
 A SESSION is its id, the beginning of its id, or `last`.";
 
@@ -157,7 +157,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
                         "next": error.hints(),
                     }
                 });
-                eprintln!("{data}");
+                terminal::tell(&data.to_string());
             } else {
                 terminal::complain(&error);
             }

@@ -2,7 +2,7 @@
 //! argument or the environment, where other programs could read them.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 
 use age::secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -42,7 +42,7 @@ impl Source {
 /// Asks once.
 ///
 /// # Errors
-/// [`Kind::Locked`] if there is no terminal to ask at, or nothing was typed.
+/// [`Kind::Locked`] if there is no terminal to ask at, or nothing was typed; [`Kind::Cancelled`] on Ctrl-C.
 pub fn ask(source: &Source, prompt: &str) -> Result<SecretString> {
     let passphrase = match source {
         Source::Descriptor { number, file } => from_descriptor(*number, file.as_ref())?,
@@ -120,7 +120,13 @@ fn from_terminal(prompt: &str) -> Result<SecretString> {
     }
     rpassword::prompt_password(prompt)
         .map(SecretString::from)
-        .map_err(|_| no_terminal())
+        .map_err(|error| match error.kind() {
+            // Ctrl-C, which the terminal does not make a signal of meanwhile, and Ctrl-D.
+            ErrorKind::Interrupted | ErrorKind::UnexpectedEof => {
+                Error::new(Kind::Cancelled, "Stopped. Nothing was changed.")
+            }
+            _ => no_terminal(),
+        })
 }
 
 fn no_terminal() -> Error {

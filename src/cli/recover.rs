@@ -2,7 +2,7 @@
 
 use super::{Context, moments, sound};
 use crate::vault::{GapInfo, SessionId, State, Unlocked};
-use crate::{Error, Result};
+use crate::{Error, Kind, Result};
 
 /// Arguments of `undertone recover`.
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub struct RecoverArgs {
 /// Runs the command: prints the id of each session that was recovered.
 ///
 /// # Errors
-/// What the vault gives; the interrupted parts stay where they are then.
+/// What the vault gives, after all were tried; the interrupted parts stay where they are then.
 pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     cx.shut_in(&[&vault.identity_path()], &[]);
@@ -32,10 +32,17 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
         return if cx.json { cx.print_json(&ids) } else { Ok(()) };
     }
     let unlocked = cx.unlock()?;
-    let mut saved = Vec::new();
+    let (mut saved, mut failed) = (Vec::new(), Vec::new());
     for id in &ids {
-        unlocked.recover(id, cx.now())?;
-        let seconds = measure(&unlocked, id)?;
+        let recovered = unlocked.recover(id, cx.now());
+        let seconds = match recovered.and_then(|_| measure(&unlocked, id)) {
+            Ok(seconds) => seconds,
+            // What cannot be mended must not keep the others from it.
+            Err(error) => {
+                failed.push((id, error));
+                continue;
+            }
+        };
         cx.say(&format!(
             "Session {id}: {} were recovered.",
             super::terminal::in_words(std::time::Duration::from_secs_f64(seconds))
@@ -45,14 +52,29 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
         }
         saved.push(serde_json::json!({ "session": id, "duration_s": seconds }));
     }
-    for id in &ids {
+    for id in ids
+        .iter()
+        .filter(|id| failed.iter().all(|(other, _)| other != id))
+    {
         cx.say(&format!("Next: undertone transcribe {id}"));
     }
     if cx.json {
-        cx.print_json(&saved)
-    } else {
-        Ok(())
+        cx.print_json(&saved)?;
     }
+    let Some((first, error)) = failed.first() else {
+        return Ok(());
+    };
+    for (id, error) in &failed[1..] {
+        cx.warn(&format!("Session {id}: {}", error.sentence()));
+    }
+    let told = Error::new(
+        error.kind(),
+        format!("Session {first}: {}", error.sentence()),
+    );
+    Err(error
+        .hints()
+        .iter()
+        .fold(told, |told, hint| told.hint(hint)))
 }
 
 /// Plays the recovered sound through to learn its length, and notes it.
@@ -61,8 +83,13 @@ fn measure(unlocked: &Unlocked, id: &SessionId) -> Result<f64> {
     if !session.has(sound::AUDIO) {
         return Ok(0.0);
     }
-    // The last block may be cut in the middle: what comes before it is whole.
-    let (_, seconds) = sound::genuine(&session)?;
+    // The last block may be cut in the middle: what comes before it is whole. Of a recording that ended in its first
+    // two seconds there may be none.
+    let seconds = match sound::genuine(&session) {
+        Ok((_, seconds)) => seconds,
+        Err(error) if error.kind() == Kind::Damaged => 0.0,
+        Err(error) => return Err(error),
+    };
     // A pause that was never ended lasted to the end of what there is.
     let off_record = moments::read(&session).unwrap_or_default().gaps(seconds);
     session

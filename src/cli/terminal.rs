@@ -214,7 +214,7 @@ impl Progress {
             plain.told = Instant::now();
             let left = time_left(plain.started.elapsed(), share)
                 .map_or_else(String::new, |left| format!(", {} left", in_words(left)));
-            eprintln!("{}: {:.0} %{left}", plain.what, share * 100.0);
+            tell(&format!("{}: {:.0} %{left}", plain.what, share * 100.0));
         }
     }
 

@@ -93,9 +93,12 @@ pub fn run(args: &TranscribeArgs, cx: &Context) -> Result<()> {
         beam: usize::from(args.beam),
     };
     let engine = Engine::load(&installed.path, &installed.name, detector)?;
+    let moments = moments::read(&session).unwrap_or_else(|_| {
+        cx.warn("The bookmarks and pauses of this session are damaged, and will not be in the transcript.");
+        Moments::default()
+    });
     let heard = hear(&session, args.partial, &manifest, &engine, &decoding, cx)?;
     drop(engine);
-    let moments = moments::read(&session)?;
     let transcript = assemble(id, &manifest, &moments, &installed, heard, cx);
     save(&session, &transcript, &installed)?;
     unlocked
@@ -190,7 +193,7 @@ fn hear(
             Kind::Cancelled,
             "Stopped. The recording, and an earlier transcript if there is one, are untouched.",
         )
-        .hint("undertone transcribe"),
+        .hint(format!("undertone transcribe {}", session.id())),
         _ => error,
     })
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Context;
+use super::terminal::harmless;
 use crate::vault::{Check, SessionId, State, Unlocked};
 use crate::{Error, Kind, Result};
 
@@ -33,10 +34,11 @@ pub fn run(args: &VerifyArgs, cx: &Context) -> Result<()> {
     let vault = cx.vault()?;
     let ids: Vec<SessionId> = match &args.session {
         Some(session) => vec![vault.find(session)?],
+        // Also what looks unfinished: who swaps a file can make a session look so.
         None => {
             let sessions = vault.sessions()?.into_iter();
-            let complete = sessions.filter(|entry| entry.state == State::Complete);
-            complete.map(|entry| entry.id).collect()
+            let sealed = sessions.filter(|entry| entry.state != State::Writing);
+            sealed.map(|entry| entry.id).collect()
         }
     };
     cx.shut_in(&[&vault.identity_path()], &[]);
@@ -105,7 +107,7 @@ fn tell(found: &Found, cx: &Context) -> Result<()> {
     }
     for file in files {
         if let Some(problem) = &file.problem {
-            cx.print(&format!("  {}: {problem}", file.name))?;
+            cx.print(&format!("  {}: {problem}", harmless(&file.name)))?;
         }
     }
     Ok(())

@@ -12,6 +12,8 @@ use crate::vault::NewSession;
 pub struct Journal<'a> {
     session: &'a NewSession,
     moments: Moments,
+    /// Whether the disk refused what it holds.
+    unwritten: bool,
 }
 
 impl<'a> Journal<'a> {
@@ -21,6 +23,7 @@ impl<'a> Journal<'a> {
         Journal {
             session,
             moments: Moments::default(),
+            unwritten: false,
         }
     }
 
@@ -30,11 +33,17 @@ impl<'a> Journal<'a> {
         &self.moments
     }
 
+    /// Whether the disk has not taken yet what it holds.
+    #[must_use]
+    pub fn unwritten(&self) -> bool {
+        self.unwritten
+    }
+
     /// Takes in where the recording was off the record so far, and marks with their words; true if
     /// that was news, which is then durable.
     ///
     /// # Errors
-    /// [`crate::Kind::Disk`]: it is kept in memory and written with the next change.
+    /// [`crate::Kind::Disk`]: it is kept in memory, and written as soon as the disk takes it.
     pub fn follow<'t>(
         &mut self,
         off_record: &[(f64, Option<f64>)],
@@ -52,10 +61,12 @@ impl<'a> Journal<'a> {
         for (at, text) in marks {
             self.moments.bookmark(at, text);
         }
-        if self.moments == before {
-            return Ok(false);
+        let news = self.moments != before;
+        if news || self.unwritten {
+            self.unwritten = true;
+            self.session.put(MOMENTS, &self.moments.json()?)?;
+            self.unwritten = false;
         }
-        self.session.put(MOMENTS, &self.moments.json()?)?;
-        Ok(true)
+        Ok(news)
     }
 }

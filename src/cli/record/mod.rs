@@ -52,7 +52,7 @@ pub struct RecordArgs {
     labels: Labels,
     #[command(flatten)]
     consent: consent::Given,
-    /// Keep the device's own sampling rate instead of 16 kHz
+    /// Keep the device's own sampling rate instead of 16 kHz; then nothing is written down while recording
     #[arg(long)]
     native_rate: bool,
     /// End by itself after this long, should you forget
@@ -65,7 +65,7 @@ pub struct RecordArgs {
     #[arg(long)]
     plain: bool,
     /// Write down what is said while it is said, also on a slow machine or without a terminal
-    #[arg(long, conflicts_with = "no_words")]
+    #[arg(long, conflicts_with_all = ["no_words", "native_rate"])]
     words: bool,
     /// Write nothing down while recording
     #[arg(long)]
@@ -414,9 +414,12 @@ impl Hand<'_> {
         let marks = marks
             .iter()
             .map(|(at, text)| (*at, text.as_deref().map(String::as_str)));
+        let known = self.journal.unwritten();
         match self.journal.follow(&self.watch.borrow().off_record, marks) {
             Ok(false) => return,
             Ok(true) => {}
+            // It is tried again at each block.
+            Err(_) if known => return,
             Err(_) => {
                 let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
                 view.warn("A bookmark or pause could not be written to the disk yet.".to_owned());

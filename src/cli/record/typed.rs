@@ -4,6 +4,7 @@
 use std::io::{BufRead, Read};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -12,6 +13,9 @@ use crate::cli::terminal;
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 4_096;
+
+/// When is read again after there was nothing.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What a typed line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,8 +56,11 @@ impl Typed {
                 loop {
                     let mut line = Zeroizing::new(String::new());
                     let mut stdin = std::io::stdin().lock().take(LONGEST);
-                    if stdin.read_line(&mut line).unwrap_or(0) == 0 {
-                        return;
+                    // At a terminal Ctrl-D ends no input, and what is no text is no order: the keys must not go dead for
+                    // it. Where the terminal is gone there is nothing to read at once, again and again.
+                    if !matches!(stdin.read_line(&mut line), Ok(1..)) {
+                        std::thread::sleep(AGAIN);
+                        continue;
                     }
                     match read(&line) {
                         Line::Pause => {

@@ -60,17 +60,32 @@ impl Called {
     /// Whose part somebody of this name has, if that is known. Case does not matter.
     fn role(&self, name: &str) -> Option<Role> {
         let name = name.trim().to_lowercase();
-        let is = |given: &Option<String>, known: &[&str]| match given {
+        let told = |given: &Option<String>| match given {
             Some(given) => given.trim().to_lowercase() == name,
-            None => known.contains(&name.as_str()),
+            None => false,
         };
-        if is(&self.therapist, &THERAPIST) {
+        // Who was told is who they are, also by a name that the other is known by.
+        if told(&self.therapist) {
             Some(Role::Therapist)
-        } else if is(&self.client, &CLIENT) {
+        } else if told(&self.client) {
+            Some(Role::Client)
+        } else if self.therapist.is_none() && THERAPIST.contains(&name.as_str()) {
+            Some(Role::Therapist)
+        } else if self.client.is_none() && CLIENT.contains(&name.as_str()) {
             Some(Role::Client)
         } else {
             None
         }
+    }
+
+    /// Whether both have one name.
+    fn both_alike(&self) -> bool {
+        let bare = |name: &String| name.trim().to_lowercase();
+        let names = (
+            self.therapist.as_ref().map(bare),
+            self.client.as_ref().map(bare),
+        );
+        names.0.is_some() && names.0 == names.1
     }
 }
 
@@ -91,6 +106,12 @@ pub fn convert(
     created: Timestamp,
     tool: &str,
 ) -> Result<Transcript> {
+    if called.both_alike() {
+        return Err(
+            refused("the therapist and the client have the same name".into())
+                .hint("say who is who: --therapist NAME --client NAME"),
+        );
+    }
     let mut bytes = Zeroizing::new(Vec::new());
     reader
         .take(limit_bytes.saturating_add(1))
@@ -281,6 +302,45 @@ mod tests {
                 .sentence()
                 .contains("larger")
         );
+    }
+
+    #[test]
+    fn a_cue_may_have_two_voices_and_each_has_its_words() {
+        let text = "WEBVTT\n\n00:01.000 --> 00:05.000\n<v Therapist>How was it?\n<v Client>You never listen to me.\n";
+        let t = read(text, Form::WebVtt).unwrap();
+        let of = |role: Role, words: &str| (role.id().to_owned(), words.to_owned());
+        let both = [
+            of(Role::Therapist, "How was it?"),
+            of(Role::Client, "You never listen to me."),
+        ];
+        assert_eq!(said(&t), both);
+        assert!(t.turns[0].end <= t.turns[1].start && t.turns[1].end <= 5.0);
+        for nobodys in ["Well. <v Client>Yes.", "<v Client>Yes. <v Kim>No."] {
+            let text = format!("WEBVTT\n\n00:01.000 --> 00:05.000\n{nobodys}\n");
+            assert!(read(&text, Form::WebVtt).is_err(), "{nobodys}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_somebody_else_is_nobodys_and_a_line_with_a_colon_goes_on() {
+        for name in ["Client 2", "Speaker 2", "sam", "C (crying)", "Dr. Anna May"] {
+            let text = format!("T: How was it?\n{name}: He never listens.\nC: I do.");
+            assert!(read(&text, Form::Plain).is_err(), "{name}");
+        }
+        let goes_on = "T: How was it?\nC: It was\nnot so good: worse.";
+        assert_eq!(read(goes_on, Form::Plain).unwrap().turns.len(), 2);
+        let called = Called {
+            therapist: None,
+            client: Some("T".into()),
+        };
+        assert_eq!(called.role("t"), Some(Role::Client));
+        let alike = Called {
+            therapist: Some("A".into()),
+            client: Some("a ".into()),
+        };
+        let created = "2026-11-02T15:10:00Z".parse().unwrap();
+        let text = "A: One.".as_bytes();
+        assert!(convert(text, 99, Form::Plain, &alike, created, "test").is_err());
     }
 
     #[test]

@@ -10,7 +10,10 @@ const WORD: f64 = 0.4;
 /// Seconds between turns where nothing was timed.
 const BETWEEN: f64 = 1.0;
 
-/// Most characters of a name in front of a colon.
+/// Most words of a name in front of a colon,
+const MOST_NAMES: usize = 4;
+
+/// and most characters.
 const LONGEST_NAME: usize = 40;
 
 /// The turns of a file, in its order.
@@ -54,18 +57,21 @@ pub(super) fn turns(text: &str, called: &Called) -> Result<Vec<Turn>> {
     Ok(turns)
 }
 
-/// Whether a line begins as if somebody else spoke: one or two words with capital letters.
+/// Whether a line begins as if somebody else spoke: one word ("sam"), or some of which each begins with a capital letter, a
+/// number or a bracket ("Dr. Anna May", "Speaker 2", "C (crying)").
 fn names_somebody(name: &str, rest: &str) -> bool {
     let words: Vec<&str> = name.split_whitespace().collect();
-    (1..=2).contains(&words.len())
+    let of_a_name = |word: &&str| {
+        word.starts_with(|c: char| c.is_uppercase() || c.is_numeric() || c == '(')
+            || word.ends_with(')')
+    };
+    (1..=MOST_NAMES).contains(&words.len())
         && name.chars().count() <= LONGEST_NAME
         && (rest.is_empty() || rest.starts_with(char::is_whitespace))
-        && words.iter().all(|word| {
-            word.starts_with(char::is_uppercase)
-                && word
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || ".-_'".contains(c))
-        })
+        && (words.len() == 1 || words.iter().all(of_a_name))
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || c.is_whitespace() || ".-_'()#".contains(c))
 }
 
 /// A line without a time of the form `[00:12]` or `00:00:12` in front.

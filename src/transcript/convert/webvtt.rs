@@ -4,7 +4,7 @@
 use super::{Called, MOST_TURNS, UNMEASURED, refused, spread, too_many, turn, unknown_speaker};
 use crate::Result;
 use crate::speech::Word;
-use crate::transcript::{OWN_PAUSE, Turn};
+use crate::transcript::{OWN_PAUSE, Role, Turn};
 
 /// Latest time that a cue may have, in seconds.
 const LATEST: f64 = 900_000.0;
@@ -35,31 +35,42 @@ pub(super) fn turns(text: &str, called: &Called) -> Result<Vec<Turn>> {
             }
             payload.push_str(line);
         }
-        let Some(voice) = voice(&payload) else {
+        let Some(voices) = voices(&payload) else {
             return Err(refused(format!(
                 "the cue of line {number} does not say who speaks (<v Name>)"
             )));
         };
-        let role = called
-            .role(&unescape(voice))
-            .ok_or_else(|| unknown_speaker(number))?;
-        let words = words(&payload, start, end);
-        if words.is_empty() {
-            continue;
-        }
-        match turns.last_mut() {
-            Some(last)
-                if last.speaker == role.id()
-                    && start >= last.end
-                    && start - last.end <= OWN_PAUSE =>
-            {
-                last.end = words.iter().map(|word| word.end).fold(last.end, f64::max);
-                last.words.extend(words);
+        // The time of a cue is shared by its voices by how much each says.
+        let whole: usize = voices.iter().map(|(_, said)| said.len()).sum();
+        let at = |said: usize| start + (end - start) * said as f64 / whole.max(1) as f64;
+        let mut passed = 0;
+        for (voice, said) in voices {
+            let role = called
+                .role(&unescape(voice))
+                .ok_or_else(|| unknown_speaker(number))?;
+            let from = at(passed);
+            passed += said.len();
+            let words = words(said, from, at(passed));
+            if !words.is_empty() {
+                go_on(&mut turns, role, words);
             }
-            _ => turns.push(turn(role, words)),
         }
     }
     Ok(in_order(turns))
+}
+
+/// Adds words to the last turn where the same voice goes on closely, or else as a turn.
+fn go_on(turns: &mut Vec<Turn>, role: Role, words: Vec<Word>) {
+    let start = words.first().map_or(0.0, |word| word.start);
+    match turns.last_mut() {
+        Some(last)
+            if last.speaker == role.id() && start >= last.end && start - last.end <= OWN_PAUSE =>
+        {
+            last.end = words.iter().map(|word| word.end).fold(last.end, f64::max);
+            last.words.extend(words);
+        }
+        _ => turns.push(turn(role, words)),
+    }
 }
 
 /// Words of one speaker must not go back in time: turns of theirs that overlap become one.
@@ -106,14 +117,26 @@ fn time(text: &str) -> Option<f64> {
     ((2..=3).contains(&parts)).then_some(seconds + f64::from(number(millis)?) / 1000.0)
 }
 
-/// The name in the first `<v Name>` or `<v.class Name>`.
-fn voice(payload: &str) -> Option<&str> {
-    let (_, rest) = payload.split_once("<v")?;
-    let (tag, _) = rest.split_once('>')?;
-    if !tag.starts_with(['.', ' ', '\t']) {
+/// The voices of a cue, `<v Name>` or `<v.class Name>`, and what each says; none where something is said before the first.
+fn voices(payload: &str) -> Option<Vec<(&str, &str)>> {
+    let begins = |text: &str| {
+        let mut tags = text.match_indices("<v");
+        let named = |(at, _): &(usize, &str)| text[at + 2..].starts_with(['.', ' ', '\t']);
+        tags.find(named).map(|(at, _)| at)
+    };
+    let first = begins(payload)?;
+    if !words(&payload[..first], 0.0, 0.0).is_empty() {
         return None;
     }
-    tag.split_once([' ', '\t']).map(|(_, name)| name.trim())
+    let (mut found, mut rest) = (Vec::new(), &payload[first..]);
+    while !rest.is_empty() {
+        let (tag, after) = rest.split_once('>')?;
+        let (_, name) = tag.split_once([' ', '\t'])?;
+        let said;
+        (said, rest) = after.split_at(begins(after).unwrap_or(after.len()));
+        found.push((name.trim(), said));
+    }
+    Some(found)
 }
 
 /// The words of a cue without its tags; those in class `suspect` are marked.

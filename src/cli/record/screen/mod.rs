@@ -166,11 +166,12 @@ struct Running {
 }
 
 impl Running {
-    /// Until it is closed, the recording is asked to end, or the terminal is gone.
+    /// Until it is closed or the recording is asked to end. A terminal that cannot be drawn on or read from now may be there
+    /// again in a moment; without its keys nobody could go off the record.
     fn run(&mut self) {
         while !self.over.load(Ordering::SeqCst) && !self.flags.stop.load(Ordering::SeqCst) {
             if self.show().is_err() || self.listen().is_err() {
-                return;
+                std::thread::sleep(EVERY);
             }
         }
     }

@@ -22,8 +22,9 @@ use crate::model::Installed;
 use crate::speech::{ChannelSpeech, Heard, Utterance, Word, knows_language};
 use pipe::Message;
 
-/// Blocks of sound (a tenth of a second each) that may wait for the other process: half a minute.
-const WAITING: usize = 300;
+/// Blocks of sound that may wait for the other process, which first has to load its model. A block holds 20 to 40 ms: half a
+/// minute at least.
+const WAITING: usize = 1_500;
 /// One window may take this long, in seconds: with more, words would fall behind the session.
 const SLOWEST: f64 = 6.0;
 /// For so long nothing may be heard of the other process at the end.

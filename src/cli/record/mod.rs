@@ -454,6 +454,12 @@ fn warner<'a>(
         let words = words::of(&notice, channels);
         if let Some(view) = &view {
             let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            // Until it is back no sound comes that would bring the screen up to date.
+            match notice {
+                Notice::Gone => view.waiting = true,
+                Notice::Returned(_) => view.waiting = false,
+                _ => {}
+            }
             view.warn(words);
             return;
         }

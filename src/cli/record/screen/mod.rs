@@ -177,11 +177,16 @@ impl Running {
     }
 
     fn show(&mut self) -> std::io::Result<()> {
-        let shown = self
+        let mut shown = self
             .view
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        // The recorder takes the wish in with the next sound, and while a device is away there is none.
+        if self.flags.off.load(Ordering::SeqCst) {
+            let now = shown.seconds;
+            shown.moments.pause(now);
+        }
         if shown.noticed > self.rung {
             self.rung = shown.noticed;
             let mut stderr = std::io::stderr();

@@ -4,6 +4,7 @@
 pub mod desk;
 pub mod faulty;
 pub mod microphone;
+pub mod pipewire;
 pub mod process;
 pub mod pulse;
 pub mod recorder;

@@ -253,6 +253,11 @@ fn a_file_of_a_kind_that_is_not_written_is_refused() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains(".mp3") && words.contains("docx"), "{words}");
     assert!(!out.exists());
+    // Nor is one that is called sealed and is not.
+    let out = desk.path("talk.docx.age");
+    let output = desk.undertone(&["export", "last", "-o", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!out.exists());
 }
 
 #[test]

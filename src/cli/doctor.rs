@@ -245,7 +245,7 @@ fn vault(area: &mut Area, cx: &Context) {
     if open_to_others(vault.path()) {
         let sentence = "Other users of this machine can look into the vault's folder.";
         area.say("rights", Word::Look, sentence)
-            .next(format!("chmod 700 {folder}"));
+            .next(format!("chmod 700 '{folder}'"));
     }
     sessions(area, &vault, cx);
     match vault.verify_audit() {

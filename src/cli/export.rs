@@ -95,7 +95,7 @@ impl What {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Kind::Usage`] if the file exists or binary data would go to a terminal;
+/// [`Kind::Usage`] if the file exists, binary data would go to a terminal, or an open file is to be called `.age`;
 /// [`Kind::NotFound`] if the session is not transcribed; [`Kind::Disk`] if writing fails and
 /// [`Kind::Cancelled`] on Ctrl-C: then a file that was there before is as it was, and no other is.
 pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
@@ -103,6 +103,19 @@ pub fn run(args: &ExportArgs, cx: &Context) -> Result<()> {
     let id = vault.find(&args.session)?;
     let to_stdout = args.output == Path::new("-");
     let what = args.format.map_or_else(|| What::of(&args.output), Ok)?;
+    if args.to.is_none()
+        && args
+            .output
+            .extension()
+            .is_some_and(|ending| ending == "age")
+    {
+        return Err(Error::new(
+            Kind::Usage,
+            "A file of the kind .age is taken for sealed, and this one would be open to all.",
+        )
+        .hint("say who may open it: --to age1…")
+        .hint("or leave .age off its name"));
+    }
     // Through a link to the file itself, which is what is to be written.
     let output = args
         .output

@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import functools
 import json
 import random
 import re
@@ -21,6 +22,7 @@ def murmurs(texts):
     }
 
 
+@functools.cache
 def annomi(shared):
     """AnnoMI's sessions: id, quality, video, turns with behaviours, starts in seconds."""
     rows = collections.OrderedDict()
@@ -68,7 +70,8 @@ def mibot(shared):
 
 
 def flags_of(binary, sessions):
-    for session in sessions:
+    """Tells each session what is found in it, once."""
+    for session in (s for s in sessions if "found" not in s):
         analysis, _ = analyze(binary, session["turns"], session["times"], session["murmurs"])
         session["found"] = found_in(analysis)
 

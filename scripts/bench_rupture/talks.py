@@ -1,16 +1,10 @@
 """Whole talks, in which strain is said here and there: written ones, and AnnoMI's as two readers marked them."""
 
-import json
-
 from .program import analyze, found_in
 from .scores import STANCES, covers, macro, share
 
 # As many of the therapist's turns after a marker belong to it as WINDOW of src/rupture/episodes.rs has.
 WINDOW = 3
-
-
-def read(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def stretches(talk):
@@ -24,8 +18,8 @@ def stretches(talk):
     return together
 
 
-def flags_of(found):
-    return [marker for episode in found["episodes"] for marker in episode["markers"]]
+def markers_of(episodes):
+    return [marker for episode in episodes for marker in episode["markers"]]
 
 
 def place(flags, marks):
@@ -44,7 +38,7 @@ def found(flags, groups):
 def written(binary, talks):
     """What the program finds in written talks."""
     said = [found_in(analyze(binary, [(t["speaker"], t["text"]) for t in talk["turns"]])[0]) for talk in talks]
-    flags = [flags_of(of) for of in said]
+    flags = [markers_of(of["episodes"]) for of in said]
     stances = []
     for talk, of in zip(talks, said):
         told = {turn: stance for episode in of["episodes"] for turn, stance in episode["stances"].items()}
@@ -66,9 +60,8 @@ def annomi(sessions, readers):
 
     An episode counts for recall if both readers marked it in the same place and its first reader was sure of it."""
     first, second = ({row["session"]: row["episodes"] for row in readers if row["reader"] == name} for name in ("a", "b"))
-    marks = lambda episodes: [m for episode in episodes for m in episode["markers"]]  # noqa: E731
-    flags = [flags_of(s["found"]) for s in sessions]
-    one, other = ([marks(of[s["id"]]) for s in sessions] for of in (first, second))
+    flags = [markers_of(s["found"]["episodes"]) for s in sessions]
+    one, other = ([markers_of(of[s["id"]]) for s in sessions] for of in (first, second))
     both = [
         [e["markers"] for e in first[s["id"]] if e["sure"] and any(covers(x, m) for x in theirs for m in e["markers"])]
         for s, theirs in zip(sessions, other)

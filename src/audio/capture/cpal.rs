@@ -13,7 +13,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 
 use super::hush::Hush;
-use super::{CaptureSource, CaptureStream, Complaint, Feed, Reopen};
+use super::{BLOCKS, CaptureSource, CaptureStream, Complaint, Feed, Reopen};
 use crate::audio::Spec;
 use crate::audio::devices::{Device, Traits};
 use crate::{Error, Kind, Result};
@@ -264,7 +264,7 @@ impl CpalSource {
         let config = StreamConfig {
             channels: self.spec.channels,
             sample_rate: self.spec.sample_rate,
-            buffer_size: BufferSize::Fixed(self.spec.sample_rate / 50),
+            buffer_size: BufferSize::Fixed(self.spec.sample_rate / BLOCKS),
         };
         let complain = move |error: cpal::Error| {
             // A refused priority is a delay, no loss.

@@ -37,6 +37,9 @@ use super::Spec;
 use crate::Result;
 use feed::{Call, Counters, Lost};
 
+/// How often a second a device is asked to call.
+const BLOCKS: u32 = 50;
+
 /// Seconds of sound that the ring holds.
 pub const RING_SECONDS: u32 = 10;
 

@@ -15,8 +15,8 @@ use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{PulseError, RecordStreamParams, SampleFormat, SampleSpec, SourceInfo};
 use pulseaudio::{Client, ClientError, RecordStream};
 
-use super::Complaint;
 use super::feed::{Counters, Feed};
+use super::{BLOCKS, Complaint};
 use crate::audio::Spec;
 
 /// How long the server may take to answer.
@@ -24,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it is asked whether the stream is still there: it does not say so itself.
 const EVERY: Duration = Duration::from_millis(100);
-
-/// Blocks a second.
-const BLOCKS: u32 = 50;
 
 /// By what name the server knows this process's connections that record.
 pub(super) fn client_name() -> CString {

@@ -418,8 +418,8 @@ impl Hand<'_> {
         match self.journal.follow(&self.watch.borrow().off_record, marks) {
             Ok(false) => return,
             Ok(true) => {}
-            // It is tried again at each block.
-            Err(_) if known => return,
+            // It is tried again at each block, and told once.
+            Err(_) if known => {}
             Err(_) => {
                 let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
                 view.warn("A bookmark or pause could not be written to the disk yet.".to_owned());

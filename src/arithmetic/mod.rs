@@ -99,11 +99,17 @@ thread_local! {
     // To make one the processor is asked what it can do, which costs a virtual machine more than many a
     // product; and one may not be handed to another thread.
     static EIGHT: Rc<GemmExecutor<u8, i8, i32>> = Rc::default();
+    static PRECISE: Rc<GemmExecutor<f32>> = Rc::default();
 }
 
 /// What multiplies in eight bits on this processor, made once a thread.
 pub(crate) fn eight() -> Rc<GemmExecutor<u8, i8, i32>> {
     EIGHT.with(Rc::clone)
+}
+
+/// What multiplies in single precision, made once a thread.
+fn precise() -> Rc<GemmExecutor<f32>> {
+    PRECISE.with(Rc::clone)
 }
 
 /// Multiplies rows of so many bytes with a matrix.

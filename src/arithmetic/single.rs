@@ -1,13 +1,11 @@
 //! Single precision, where eight bits save nothing: attention to few keys, and small layers.
 
-use rten_gemm::{
-    BiasVector, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix,
-};
+use rten_gemm::{BiasVector, GemmError, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::SimdOp;
 use rten_tensor::{Matrix, NdTensorView};
 use rten_vecmath::Softmax;
 
-use super::{Arithmetic, Rows, failed};
+use super::{Arithmetic, Rows, failed, precise};
 use crate::Result;
 
 /// Numbers as a matrix of rows.
@@ -22,7 +20,7 @@ fn times(out: &mut [f32], left: Matrix, right: Matrix, alpha: f32) -> Result<()>
         ..GemmOptions::default()
     };
     let (left, right) = (GemmInputA::Unpacked(left), GemmInputB::Unpacked(right));
-    GemmExecutor::<f32>::new()
+    precise()
         .gemm(out, left, right, options)
         .map_err(failed)
 }
@@ -39,7 +37,7 @@ impl Precise {
     pub fn new(weights: &[f32], inputs: usize, bias: Vec<f32>) -> Precise {
         let matrix = NdTensorView::from_data([bias.len(), inputs], weights);
         Precise {
-            weights: GemmExecutor::<f32>::new().prepack_b(matrix.transposed()),
+            weights: precise().prepack_b(matrix.transposed()),
             bias,
             inputs,
         }
@@ -58,7 +56,7 @@ impl Precise {
             ..GemmOptions::default()
         };
         let left = GemmInputA::Unpacked(matrix(rows, self.inputs)?);
-        GemmExecutor::<f32>::new()
+        precise()
             .gemm(out, left, GemmInputB::Packed(&self.weights), options)
             .map_err(failed)
     }

@@ -56,7 +56,7 @@ pub fn begin(
 /// Randomness for a session's id, from the operating system.
 fn random() -> Result<u128> {
     let mut bytes = [0u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+    getrandom::fill(&mut bytes)
         .map_err(|_| Error::new(Kind::Internal, "The system gives no random numbers."))?;
     Ok(u128::from_le_bytes(bytes))
 }

@@ -4,8 +4,10 @@
 //! (`docs/rupture-model.md`). A sentence's scores do not depend on what is computed beside it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
-use rayon::prelude::*;
+use rayon::ThreadPoolBuilder;
 use rten_text::models::{Model as _, WordPiece, WordPieceOptions};
 
 use super::network::{Network, Tokens};
@@ -196,16 +198,14 @@ impl Encoder {
         let parts: Vec<&[(usize, &Tokens)]> = known.chunks(AT_ONCE).collect();
         let mut all = vec![None; texts.len()];
         let mut texts_done = 0;
-        for some in parts.chunks(rayon::current_num_threads()) {
-            let given: Vec<_> = some.par_iter().map(|part| self.some(part)).collect();
-            for (part, given) in some.iter().zip(given) {
-                for ((at, _), encoded) in part.iter().zip(given.into_iter().flatten()) {
-                    all[*at] = encoded;
-                }
-                texts_done += part.len();
+        let some = |part: &&[(usize, &Tokens)]| self.some(part);
+        each_by_one_thread(&parts, some, &mut |part, given| {
+            for ((at, _), encoded) in part.iter().zip(given.into_iter().flatten()) {
+                all[*at] = encoded;
             }
+            texts_done += part.len();
             done(texts_done as f64 / known.len() as f64);
-        }
+        });
         all
     }
 
@@ -246,6 +246,45 @@ impl Encoder {
         tokens.push(self.end);
         Some(())
     }
+}
+
+/// Does something with each of `all`, as many at once as the machine has processors, each on one thread: where
+/// more may be had, a product spreads over all of them, and its rows are packed once for each. `take` is given
+/// what comes out, in any order.
+fn each_by_one_thread<T: Sync, R: Send>(
+    all: &[T],
+    make: impl Fn(&T) -> R + Sync,
+    take: &mut dyn FnMut(&T, R),
+) {
+    let next = AtomicUsize::new(0);
+    let (made, coming) = mpsc::channel();
+    let work = |made: mpsc::Sender<_>| {
+        let pool = ThreadPoolBuilder::new().num_threads(1).build();
+        let steps = || {
+            while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let _ = made.send((one, make(one)));
+            }
+        };
+        match pool {
+            Ok(pool) => pool.install(steps),
+            Err(_) => steps(),
+        }
+    };
+    let work = &work;
+    std::thread::scope(|scope| {
+        let begun = (0..rayon::current_num_threads().min(all.len())).filter(|_| {
+            let made = made.clone();
+            let thread = std::thread::Builder::new().name("encoder".into());
+            thread.spawn_scoped(scope, move || work(made)).is_ok()
+        });
+        if begun.count() == 0 {
+            work(made.clone());
+        }
+        drop(made);
+        for (one, result) in coming {
+            take(one, result);
+        }
+    });
 }
 
 impl std::fmt::Debug for Encoder {

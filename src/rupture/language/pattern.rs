@@ -43,6 +43,15 @@ struct Choice {
     phrases: Vec<Vec<String>>,
     /// Whether the end of the sentence is one of them.
     end: bool,
+    /// The [`letter`]s that they begin with: most tokens begin with none of them.
+    letters: u32,
+}
+
+/// A bit for the first byte of a word, which several share; all where there is none.
+fn letter(word: &str) -> u32 {
+    word.bytes()
+        .next()
+        .map_or(u32::MAX, |first| 1 << (first % 32))
 }
 
 #[derive(Debug, Clone)]
@@ -198,6 +207,9 @@ impl Choice {
         let Some(token) = sentence.tokens.get(at) else {
             return if self.end { vec![at] } else { Vec::new() };
         };
+        if self.letters & letter(&token.text) == 0 {
+            return Vec::new();
+        }
         let mut ends: Vec<usize> =
             self.phrases
                 .iter()
@@ -223,6 +235,8 @@ impl Choice {
 
     fn add(&mut self, entry: &str) {
         let words: Vec<&str> = entry.split([' ', '_']).filter(|w| !w.is_empty()).collect();
+        let first = words.first().copied().unwrap_or_default();
+        self.letters |= letter(first.strip_suffix('*').unwrap_or(first));
         match words[..] {
             [word] => match word.strip_suffix('*') {
                 Some(begin) => self.beginnings.push(begin.into()),

@@ -20,9 +20,7 @@ fn times(out: &mut [f32], left: Matrix, right: Matrix, alpha: f32) -> Result<()>
         ..GemmOptions::default()
     };
     let (left, right) = (GemmInputA::Unpacked(left), GemmInputB::Unpacked(right));
-    precise()
-        .gemm(out, left, right, options)
-        .map_err(failed)
+    precise().gemm(out, left, right, options).map_err(failed)
 }
 
 /// A layer of weights in single precision.

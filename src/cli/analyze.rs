@@ -174,6 +174,14 @@ fn stats(cx: &Context) -> Result<()> {
 
 /// The transcript on stdin. No vault is needed for it and no passphrase.
 fn from_stdin(args: &AnalyzeArgs, cx: &Context) -> Result<Transcript> {
+    let named = args.therapist.is_some() || args.client.is_some();
+    if named && args.from == From::Json {
+        return Err(Error::new(
+            Kind::Usage,
+            "A transcript in JSON says itself who is who: --therapist and --client are for text.",
+        )
+        .hint("undertone analyze --stdin --from webvtt|plain --therapist NAME --client NAME"));
+    }
     cx.shut_in(&[], &[]);
     let stdin = std::io::stdin().lock();
     let form = match args.from {

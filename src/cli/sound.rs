@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::transcribe::TRANSCRIPT;
 use super::{Context, terminal};
 use crate::audio::flac::{Decoder, Encoder};
 use crate::audio::resample::Resampler;
@@ -82,14 +83,27 @@ pub fn store(
 ///
 /// # Errors
 /// [`Kind::Damaged`] if the sealed file is cut or altered, with how to get what comes before that; if `partial`, where
-/// nothing can be read.
+/// nothing can be read. [`Kind::NotFound`] if it broke off before there was any.
 pub fn open(session: &OpenSession, partial: bool) -> Result<Box<dyn Frames + '_>> {
+    if session.manifest()?.duration_s == Some(0.0) {
+        let id = session.id();
+        return Err(Error::new(
+            Kind::NotFound,
+            "This session holds no sound: it broke off before any was sealed.",
+        )
+        .hint(format!("undertone delete {id}")));
+    }
     let frames = Decoder::new(session.stream(AUDIO)?)?;
     if partial {
         return Ok(Box::new(Genuine(frames)));
     }
     let name = session.id().to_string();
-    Ok(Box::new(Whole { frames, name }))
+    let written = session.has(TRANSCRIPT);
+    Ok(Box::new(Whole {
+        frames,
+        name,
+        written,
+    }))
 }
 
 /// Sound at 16 kHz.
@@ -134,6 +148,8 @@ pub fn tell_missing(seconds: f64, cx: &Context) {
 struct Whole<F> {
     frames: F,
     name: String,
+    /// Whether what was said is written down already: from damaged sound it is not written again.
+    written: bool,
 }
 
 impl<F: Frames> Frames for Whole<F> {
@@ -144,10 +160,12 @@ impl<F: Frames> Frames for Whole<F> {
     fn read(&mut self, into: &mut Vec<f32>, max_frames: usize) -> Result<usize> {
         let damaged = |error: Error| {
             let name = &self.name;
-            error
-                .hint("bring back the session's folder from a backup of the vault")
-                .hint(format!("undertone transcribe {name} --partial"))
-                .hint(format!("undertone export {name} --partial -o FILE.wav"))
+            let error = error.hint("bring back the session's folder from a backup of the vault");
+            let error = match self.written {
+                true => error,
+                false => error.hint(format!("undertone transcribe {name} --partial")),
+            };
+            error.hint(format!("undertone export {name} --partial -o FILE.wav"))
         };
         let read = self.frames.read(into, max_frames);
         read.map_err(|error| match error.kind() {

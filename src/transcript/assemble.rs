@@ -238,15 +238,23 @@ fn spans_within(spans: &[Span], end: f64) -> Vec<Span> {
     inside
 }
 
+/// Within so many seconds a second moment at which sound may be missing, for the same reason, tells nothing more.
+const SAME_MOMENT: f64 = 60.0;
+
+/// Gaps with times within the session, in order. One that had a length and lies behind the end is left out.
 fn gaps_within(mut gaps: Vec<Gap>, end: f64) -> Vec<Gap> {
-    gaps.retain(|gap| gap.start.is_finite() && gap.duration.is_finite() && gap.duration > 0.0);
+    gaps.retain(|gap| gap.start.is_finite() && gap.duration.is_finite() && gap.duration >= 0.0);
+    gaps.retain(|gap| gap.duration == 0.0 || gap.start < end);
     for gap in &mut gaps {
         let stop = millis((gap.start + gap.duration).clamp(0.0, end));
         gap.start = millis(gap.start.clamp(0.0, end));
         gap.duration = millis(stop - gap.start);
     }
-    gaps.retain(|gap| gap.duration > 0.0);
     gaps.sort_by(|a, b| a.start.total_cmp(&b.start));
+    gaps.dedup_by(|gap, before| {
+        let moments = gap.duration == 0.0 && before.duration == 0.0;
+        moments && gap.reason == before.reason && gap.start - before.start < SAME_MOMENT
+    });
     gaps
 }
 
@@ -516,6 +524,31 @@ mod tests {
             say(1.4, "Not so good, I think."),
         );
         assert_eq!(told(&t), "t: How are you? | c: Not so good, I think.");
+    }
+
+    #[test]
+    fn a_moment_of_unknown_length_is_kept_and_told_once_a_minute() {
+        let gap = |start, duration, reason: &str| Gap {
+            start,
+            duration,
+            reason: reason.into(),
+        };
+        let given = vec![
+            gap(90.0, 0.0, "lost sound"),
+            gap(10.0, 0.0, "lost sound"),
+            gap(20.0, 0.0, "lost sound"),
+            gap(30.0, 0.0, "slept"),
+            gap(40.0, 2.0, "slept"),
+            gap(100.0, 0.0, "slept"),
+            gap(101.0, 5.0, "slept"),
+        ];
+        let kept: Vec<(f64, f64)> = gaps_within(given, 95.0)
+            .iter()
+            .map(|gap| (gap.start, gap.duration))
+            .collect();
+        let expected = [(10.0, 0.0), (30.0, 0.0), (40.0, 2.0), (90.0, 0.0)];
+        assert_eq!(kept[..4], expected);
+        assert_eq!(kept[4..], [(95.0, 0.0)]);
     }
 
     #[test]

@@ -213,12 +213,12 @@ pub struct Pause {
     pub before: String,
 }
 
-/// A stretch of session time with no recorded sound.
+/// A stretch of session time with no recorded sound, or a moment at which some may be missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// Start, in seconds.
     pub start: f64,
-    /// Length in seconds.
+    /// Length in seconds; 0 where nobody knows how much is missing, if anything is.
     pub duration: f64,
     /// Why, in a few words, such as `off the record` or `lost`.
     pub reason: String,

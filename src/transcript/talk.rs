@@ -105,7 +105,9 @@ pub(super) fn pauses(names: &[String], talks: &[Vec<Span>], gaps: &[Gap]) -> Vec
         .flat_map(|(spans, name)| spans.iter().map(move |span| (*span, Some(name))));
     let lost = gaps
         .iter()
-        .filter(|gap| gap.start.is_finite() && finite(gap.duration) >= GAP_SECONDS)
+        .filter(|gap| gap.start.is_finite())
+        // Of no length is one of which nobody knows how long it was.
+        .filter(|gap| gap.duration == 0.0 || finite(gap.duration) >= GAP_SECONDS)
         .map(|gap| {
             let (start, end) = (gap.start, gap.start + gap.duration);
             (Span { start, end }, None)
@@ -198,6 +200,7 @@ mod tests {
             reason: "off the record".into(),
         };
         assert!(pauses(&names(), &talks, &[gap(5.0)]).is_empty());
+        assert!(pauses(&names(), &talks, &[gap(0.0)]).is_empty());
         assert_eq!(pauses(&names(), &talks, &[gap(0.02)]).len(), 1);
     }
 

@@ -125,12 +125,13 @@ fn silence(pause: &Pause) -> String {
 
 /// `· 12 s not recorded: off the record ·`
 fn missing(gap: &Gap) -> String {
-    let reason = clean(&gap.reason);
-    let length = length(gap.duration);
-    if reason.is_empty() {
-        format!("· {length} not recorded ·")
-    } else {
-        format!("· {length} not recorded: {reason} ·")
+    let what = match gap.duration {
+        0.0 => "some sound may be missing".to_owned(),
+        seconds => format!("{} not recorded", length(seconds)),
+    };
+    match clean(&gap.reason) {
+        reason if reason.is_empty() => format!("· {what} ·"),
+        reason => format!("· {what}: {reason} ·"),
     }
 }
 
@@ -269,6 +270,11 @@ mod tests {
         let found = kinds(&t);
         assert_eq!(found[3..5], ["turn", "bookmark"]);
         assert_eq!(found.last(), Some(&"gap"));
+        assert_eq!(missing(&t.gaps[0]), "· 5 s not recorded: off the record ·");
+        t.gaps[0].duration = 0.0;
+        t.gaps[0].reason = "the computer slept".into();
+        let told = "· some sound may be missing: the computer slept ·";
+        assert_eq!(missing(&t.gaps[0]), told);
         assert_eq!(
             marked_moment(&t.bookmarks[0]),
             "» 00:13 bookmark: a rupture?"

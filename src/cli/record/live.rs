@@ -402,10 +402,10 @@ impl<'a> Live<'a> {
                 Trouble::Back => {
                     self.watch.borrow_mut().waiting = false;
                     self.gone = false;
-                    self.mark("device-stalled");
+                    self.mark(STALLED);
                 }
-                Trouble::Moved(_) => self.mark("device-changed"),
-                Trouble::Slept(_) => self.mark("machine-slept"),
+                Trouble::Moved(_) => self.mark(CHANGED),
+                Trouble::Slept(_) => self.mark(SLEPT),
                 _ => {}
             }
             (self.tell)(Notice::Trouble(trouble));
@@ -457,7 +457,7 @@ impl<'a> Live<'a> {
                 (self.tell)(Notice::Gone);
             }
             Some(Complaint::Changed) => {
-                self.mark("device-changed");
+                self.mark(CHANGED);
                 (self.tell)(Notice::Changed);
             }
             Some(Complaint::Overrun) => {
@@ -508,7 +508,11 @@ fn clock(id: rustix::time::ClockId) -> Duration {
     )
 }
 
-const OVERRUN: &str = "device-overrun";
+// Why sound may be missing at a moment, as the manifest and the transcript say it.
+const STALLED: &str = "the device stalled";
+const SLEPT: &str = "the computer slept";
+pub(super) const CHANGED: &str = "the device changed";
+pub(super) const OVERRUN: &str = "the device lost sound";
 
 /// Refuses channels that are not there before anything is recorded.
 ///

@@ -175,7 +175,7 @@ fn a_device_that_stalls_is_told_marked_and_waited_for() {
     assert_eq!(heard.len(), RATE as usize * 2, "nothing of it is missing");
     let watch = live.watch();
     assert_eq!(watch.borrow().end, Some(End::Source));
-    assert_eq!(watch.borrow().marks, [(0.5, "device-stalled")]);
+    assert_eq!(watch.borrow().marks, [(0.5, STALLED)]);
 }
 
 #[test]

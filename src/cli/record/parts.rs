@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::live::Notice;
+use super::live::{CHANGED, Notice, OVERRUN};
 use super::watchdog::{Place, Seen, Trouble, Watchdog};
 use crate::audio::capture::{Complaint, Part};
 
@@ -85,7 +85,7 @@ impl Parts {
                     // Told when its sound is in its place again.
                     Trouble::Back | Trouble::Drift(_) => {}
                     Trouble::Moved(_) => {
-                        tell(Some(Notice::Trouble(trouble)), Some("device-changed"));
+                        tell(Some(Notice::Trouble(trouble)), Some(CHANGED));
                     }
                     trouble => tell(Some(Notice::Trouble(trouble)), None),
                 }
@@ -118,10 +118,10 @@ impl Parts {
             tell(Some(Notice::Gone), None);
         } else if count != known {
             match last {
-                Some(Complaint::Changed) => tell(Some(Notice::Changed), Some("device-changed")),
+                Some(Complaint::Changed) => tell(Some(Notice::Changed), Some(CHANGED)),
                 Some(Complaint::Overrun) => {
                     let first = known == 0;
-                    tell(first.then_some(Notice::Overrun), Some("device-overrun"));
+                    tell(first.then_some(Notice::Overrun), Some(OVERRUN));
                 }
                 _ => {}
             }

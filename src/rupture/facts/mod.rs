@@ -293,7 +293,7 @@ fn responses(transcript: &Transcript, people: &[Person<'_>], lost: &[Span]) -> V
                 let stopped = edge(&people[from].talk, before.end, |span| span.end);
                 let began = edge(&people[speaker].talk, turn.start, |span| span.start);
                 let (first, last) = (stopped.min(began), stopped.max(began));
-                if within(lost, first, last) == 0.0 {
+                if !lost.iter().any(|gap| gap.start < last && gap.end > first) {
                     found[from * people.len() + speaker].push(finite(began - stopped));
                 }
             }
@@ -548,6 +548,18 @@ mod tests {
         let facts = facts(&t);
         assert_eq!(response(&facts, "client").count, 0);
         assert_eq!(facts.recorded_seconds, 20.0);
+    }
+
+    #[test]
+    fn nor_does_it_run_over_a_moment_at_which_nobody_knows_how_much_is_missing() {
+        let mut t = session(30.0, say(0.0, "How are you?"), say(15.0, "Better now."));
+        assert_eq!(response(&facts(&t), "client").count, 1);
+        t.gaps = vec![Gap {
+            start: 4.0,
+            duration: 0.0,
+            reason: "the computer slept".into(),
+        }];
+        assert_eq!(response(&facts(&t), "client").count, 0);
     }
 
     #[test]

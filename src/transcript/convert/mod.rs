@@ -358,6 +358,15 @@ mod tests {
     }
 
     #[test]
+    fn cues_of_one_speaker_that_overlap_are_one_turn_with_its_words_in_order() {
+        let text = "WEBVTT\n\n00:01.000 --> 00:09.000\n<v T>one four\n\n00:02.000 --> 00:03.000\n<v C>Yes.\n\n\
+            00:02.000 --> 00:04.000\n<v T>two three\n\n00:20.000 --> 00:21.000\n<v T>five\n";
+        let t = read(text, Form::WebVtt).unwrap();
+        let told: Vec<String> = t.turns.iter().map(|turn| turn.text()).collect();
+        assert_eq!(told, ["one two three four", "Yes.", "five"]);
+    }
+
+    #[test]
     fn what_is_no_transcript_is_refused() {
         for (text, form) in [
             ("", Form::Plain),

@@ -1,6 +1,8 @@
 //! WebVTT whose cues name their voice. Knows what speech needs of the format: cues, voices, the
 //! class of suspect words; styles, regions, notes and cue settings are passed over.
 
+use std::collections::HashMap;
+
 use super::{Called, MOST_TURNS, UNMEASURED, refused, spread, too_many, turn, unknown_speaker};
 use crate::Result;
 use crate::speech::Word;
@@ -77,16 +79,22 @@ fn go_on(turns: &mut Vec<Turn>, role: Role, words: Vec<Word>) {
 fn in_order(mut turns: Vec<Turn>) -> Vec<Turn> {
     turns.sort_by(|a, b| a.start.total_cmp(&b.start));
     let mut kept: Vec<Turn> = Vec::with_capacity(turns.len());
+    // By speaker, where their last turn is kept.
+    let mut last: HashMap<String, usize> = HashMap::new();
     for turn in turns {
-        let before = kept.iter_mut().rev().find(|t| t.speaker == turn.speaker);
-        match before {
+        match last.get(&turn.speaker).map(|at| &mut kept[*at]) {
             Some(before) if before.end > turn.start => {
                 before.words.extend(turn.words);
-                before.words.sort_by(|a, b| a.start.total_cmp(&b.start));
                 before.end = before.end.max(turn.end);
             }
-            _ => kept.push(turn),
+            _ => {
+                last.insert(turn.speaker.clone(), kept.len());
+                kept.push(turn);
+            }
         }
+    }
+    for turn in &mut kept {
+        turn.words.sort_by(|a, b| a.start.total_cmp(&b.start));
     }
     kept
 }

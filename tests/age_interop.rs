@@ -3,13 +3,18 @@
 //! Fails where `age` and `age-keygen` are not installed (`apt-get install age`): a promise that
 //! is not tested on some machines is not one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[cfg(unix)]
+mod common;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use age::secrecy::ExposeSecret;
+#[cfg(unix)]
+use common::tmux::Tmux;
 use jiff::Timestamp;
 use undertone::Kind;
 use undertone::vault::{Beginning, ChannelInfo, NewVault, Origin, Role, SessionId, Vault};
@@ -157,6 +162,24 @@ fn age_opens_key_audio_transcript_and_manifest_of_a_session() {
         let sum = String::from_utf8(sum).unwrap();
         assert_eq!(manifest["files"]["audio.flac"]["sha256"], sum[..64]);
     }
+}
+
+/// `age` asks for a passphrase at a terminal alone.
+#[cfg(unix)]
+#[test]
+fn age_opens_the_identity_of_a_vault_with_its_passphrase() {
+    let sample = Sample::new();
+    let identity = sample.vault.path().join("identity.age");
+    let script = format!(
+        "age -d '{}' | grep -c '^AGE-SECRET-KEY-1'; echo \"that many keys\"; sleep 600",
+        identity.display()
+    );
+    let terminal = Tmux::start(&sample.dir, &|tmux| Command::new(tmux), (80, 24), &script);
+    terminal.until("Enter passphrase");
+    terminal.press(&["-l", "gravel onion trumpet"]);
+    terminal.press(&["Enter"]);
+    let screen = terminal.until("that many keys");
+    assert!(screen.lines().any(|line| line.trim() == "1"), "{screen}");
 }
 
 #[test]

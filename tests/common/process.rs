@@ -18,6 +18,24 @@ pub fn child_of(parent: i32) -> Option<Pid> {
     child.and_then(Pid::from_raw)
 }
 
+/// A line of what the kernel says of a process, such as `Seccomp`.
+pub fn status(process: Pid, name: &str) -> String {
+    let number = process.as_raw_nonzero();
+    let all = std::fs::read_to_string(format!("/proc/{number}/status")).expect("it lives");
+    let line = all.lines().find_map(|line| line.strip_prefix(name));
+    let rest = line.and_then(|line| line.strip_prefix(':'));
+    rest.unwrap_or_default().trim().to_owned()
+}
+
+/// What a process holds open, as the kernel names it: files by their path, `pipe:[1]`, `socket:[2]`. None where
+/// it lets nobody look.
+pub fn open_in(process: Pid) -> Option<Vec<String>> {
+    let number = process.as_raw_nonzero();
+    let all = std::fs::read_dir(format!("/proc/{number}/fd")).ok()?;
+    let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    Some(links.map(|link| link.to_string_lossy().into_owned()).collect())
+}
+
 /// Whether it runs, or waits.
 pub fn lives(process: Pid) -> bool {
     stat(process.as_raw_nonzero().get()).is_some_and(|(state, _)| state != "Z" && state != "X")

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anstyle::Style;
+
 use super::microphones::{self, Microphones};
 use super::record::{self, End, Live, Meters, Notice, Patience, Trouble};
 use super::{Context, terminal};
 use crate::audio::Frames;
-use crate::audio::levels::check::{self, Problem};
+use crate::audio::levels::check::{self, Finding, Measures, Problem};
+use crate::vault::ClockInfo;
 use crate::{Error, Kind, Result, lockdown};
 
 /// How often levels are told where they cannot be redrawn.
@@ -70,25 +73,8 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
             "findings": findings,
         }));
     }
-    for (who, channel) in ["Therapist", "Client"].iter().zip(&measures.channels) {
-        let bleed = channel.bleed_db.map_or_else(String::new, |bleed| {
-            format!(
-                ", {:.0} dB {} at the other's microphone",
-                bleed.abs(),
-                if bleed > 0.0 { "louder" } else { "softer" }
-            )
-        });
-        cx.print(&format!(
-            "{who}: speech {:.0} dBFS, peak {:.0} dBFS, room {:.0} dBFS{bleed}",
-            channel.speech_dbfs, channel.level.peak_dbfs, channel.floor_dbfs
-        ))?;
-    }
-    for line in record::clocks_in_words(&clocks) {
+    for line in told(&measures, &clocks, &findings, terminal::columns()) {
         cx.print(&line)?;
-    }
-    for finding in &findings {
-        cx.print(&format!("! {}", finding.sentence))?;
-        cx.print(&format!("  {}", finding.advice))?;
     }
     let spoke = measures.channels.each_ref().map(|c| c.bleed_db.is_some());
     let two_sounds = !findings
@@ -103,6 +89,47 @@ pub fn run(args: &CheckArgs, cx: &Context) -> Result<()> {
         cx.say("Both microphones are fine. Next: undertone record");
     }
     Ok(())
+}
+
+/// What was measured and what is wrong, in lines of at most `width` columns.
+fn told(
+    measures: &Measures,
+    clocks: &[ClockInfo],
+    findings: &[Finding],
+    width: usize,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (who, channel) in ["Therapist", "Client"].iter().zip(&measures.channels) {
+        lines.push(format!(
+            "{who}: speech {:.0} dBFS, peak {:.0} dBFS, room {:.0} dBFS",
+            channel.speech_dbfs, channel.level.peak_dbfs, channel.floor_dbfs
+        ));
+        if let Some(bleed) = channel.bleed_db {
+            lines.push(format!(
+                "  {:.0} dB {} at the other's microphone",
+                bleed.abs(),
+                if bleed > 0.0 { "louder" } else { "softer" }
+            ));
+        }
+    }
+    for clock in record::clocks_in_words(clocks) {
+        lines.extend(terminal::wrap(&clock, width));
+    }
+    for finding in findings {
+        lines.extend(terminal::labelled(
+            "!",
+            Style::new(),
+            &finding.sentence,
+            width,
+        ));
+        lines.extend(terminal::labelled(
+            " ",
+            Style::new(),
+            &finding.advice,
+            width,
+        ));
+    }
+    lines
 }
 
 /// Listens for some seconds of sound, showing the levels.
@@ -129,4 +156,74 @@ fn listen(live: &mut Live<'_>, seconds: u32, meters: &mut Meters) -> Result<Vec<
         );
     }
     Ok(both)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::levels::Level;
+    use crate::audio::levels::check::Channel;
+
+    /// A channel whose figures are long, and wrong in this way or that.
+    fn channel(peak_dbfs: f32, speech_dbfs: f32, floor_dbfs: f32, hum_hz: Option<u16>) -> Channel {
+        Channel {
+            level: Level {
+                peak_dbfs,
+                rms_dbfs: speech_dbfs,
+                clipped: 5_760_000,
+            },
+            speech_dbfs,
+            floor_dbfs,
+            bleed_db: Some(-1.0),
+            hum_hz,
+        }
+    }
+
+    #[test]
+    fn the_longest_findings_fit_eighty_columns() {
+        let clock = ClockInfo {
+            channel: 0,
+            device: String::new(),
+            drift_ppm: Some(-1000.0),
+            offset_ms: -10_000.0,
+            misplaced_ms: 1000.0,
+        };
+        let clocks = [clock.clone(), clock];
+        let noisy = channel(0.0, -100.0, -10.0, None);
+        let uneven = Channel {
+            bleed_db: Some(40.0),
+            ..channel(0.0, -100.0, -100.0, Some(50))
+        };
+        let silent = channel(-120.0, -120.0, -120.0, None);
+        // Silence and sameness hide the rest, so it takes three to find everything.
+        let cases = [
+            ([uneven, noisy.clone()], 0.0),
+            ([noisy.clone(), noisy], -100.0),
+            ([silent.clone(), silent], 0.0),
+        ];
+        let mut found = Vec::new();
+        for (channels, difference_db) in cases {
+            let measures = Measures {
+                channels,
+                difference_db,
+            };
+            let findings = check::judge(&measures);
+            for line in told(&measures, &clocks, &findings, 80) {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            found.extend(findings.into_iter().map(|finding| finding.problem));
+        }
+        for problem in [
+            Problem::Silent,
+            Problem::Clipped,
+            Problem::TooQuiet,
+            Problem::Identical,
+            Problem::BadlySeparated,
+            Problem::UnevenGains,
+            Problem::Noisy,
+            Problem::Hum,
+        ] {
+            assert!(found.contains(&problem), "{problem:?}");
+        }
+    }
 }

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
+use anstyle::Style;
 use clap::Subcommand;
 
 use super::{Context, terminal};
 use crate::Result;
-use crate::model::{self, DETECTOR, Installed, Languages, Step, Trust};
+use crate::model::{self, DETECTOR, Entry, Installed, Languages, Step, Trust};
+
+/// Columns for a name: the catalog's fit. One's own may be longer.
+const NAME: usize = 20;
 
 /// Arguments of `undertone model`.
 #[derive(Debug, clap::Args)]
@@ -58,7 +62,9 @@ fn list(cx: &Context) -> Result<()> {
         }));
     }
     for model in &installed {
-        cx.print(&line(model))?;
+        for line in lines(model) {
+            cx.print(&line)?;
+        }
     }
     if installed.is_empty() {
         cx.say("No speech model is installed yet.");
@@ -71,18 +77,25 @@ fn list(cx: &Context) -> Result<()> {
     cx.say("Could be installed with scripts/fetch-model NAME:");
     for entry in model::catalog() {
         if installed.iter().all(|model| model.name != entry.name) {
-            cx.say(&format!(
-                "  {:<20} {:>9}  {}",
-                entry.name,
-                terminal::size_in_words(entry.bytes),
-                entry.about
-            ));
+            // Not by `say`, which would break it anew and lose the columns.
+            for line in offer(entry, terminal::columns()) {
+                if !cx.quiet {
+                    terminal::tell(&line);
+                }
+            }
         }
     }
     Ok(())
 }
 
-fn line(model: &Installed) -> String {
+/// A model that could be installed, what it is good for set in under itself.
+fn offer(entry: &Entry, width: usize) -> Vec<String> {
+    let size = terminal::size_in_words(entry.bytes);
+    let label = format!("  {:<NAME$} {size:>9} ", entry.name);
+    terminal::labelled(&label, Style::new(), &entry.about, width)
+}
+
+fn lines(model: &Installed) -> Vec<String> {
     let languages = match model.languages {
         Languages::English => "English",
         Languages::Many => "99 languages",
@@ -91,12 +104,18 @@ fn line(model: &Installed) -> String {
         Trust::Catalog => "published",
         Trust::Import => "own import",
     };
-    format!(
-        "{:<20} {:>9} on disk  {:>9} in memory  {languages:<12}  {trust}",
-        model.name,
+    let figures = format!(
+        "{:>9} disk  {:>9} memory  {languages:<12}  {trust}",
         terminal::size_in_words(model.bytes),
         terminal::size_in_words(model.memory),
-    )
+    );
+    let name = &model.name;
+    if name.len() > NAME {
+        // A longer name has a line to itself, so that the figures stay in their columns.
+        vec![name.clone(), format!("{:NAME$} {figures}", "")]
+    } else {
+        vec![format!("{name:<NAME$} {figures}")]
+    }
 }
 
 fn import(path: &std::path::Path, name: Option<&str>, cx: &Context) -> Result<()> {
@@ -155,4 +174,32 @@ fn tell(model: &Installed, cx: &Context) -> Result<()> {
         return cx.print_json(model);
     }
     cx.print(&format!("{}  sha256 {}", model.name, model.sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_lines_fit_eighty_columns() {
+        let mut told: Vec<String> = model::catalog()
+            .iter()
+            .flat_map(|entry| offer(entry, 80))
+            .collect();
+        for name in ["n".repeat(NAME), "n".repeat(64)] {
+            told.extend(lines(&Installed {
+                name,
+                path: PathBuf::new(),
+                bytes: 999_960_000,
+                sha256: String::new(),
+                languages: Languages::Many,
+                memory: 999_960_000,
+                trust: Trust::Import,
+                source: String::new(),
+            }));
+        }
+        for line in &told {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }

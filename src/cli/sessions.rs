@@ -1,5 +1,6 @@
 //! `undertone sessions`: lists what is in the vault.
 
+use anstyle::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -89,7 +90,9 @@ pub fn run(args: &SessionsArgs, cx: &Context) -> Result<()> {
         cx.print(&line(row))?;
         let details = details(row, now);
         if !details.is_empty() {
-            cx.print(&format!("    {details}"))?;
+            for line in set_in(&details, terminal::columns()) {
+                cx.print(&line)?;
+            }
         }
     }
     let interrupted = rows
@@ -125,11 +128,15 @@ fn line(row: &Row) -> String {
         _ => "no key",
     };
     let size = terminal::size_in_words(row.entry.bytes);
-    let due = if row.due { ", TO BE DELETED" } else { "" };
-    format!("{}  {when}  {size:>9}  {state}{due}", row.entry.id)
+    format!("{}  {when}  {size:>9}  {state}", row.entry.id)
 }
 
-/// What only an unlocked session tells.
+/// Details under their session, broken into lines: a title is as long as its writer likes.
+fn set_in(details: &str, width: usize) -> Vec<String> {
+    terminal::labelled("   ", Style::new(), details, width)
+}
+
+/// That it is kept too long, and what only an unlocked session tells.
 fn details(row: &Row, now: Timestamp) -> String {
     let length = row.duration_s.map(|seconds| {
         terminal::in_words(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
@@ -142,11 +149,18 @@ fn details(row: &Row, now: Timestamp) -> String {
             format!("sound agreed until {day}")
         }
     });
-    let parts: Vec<String> = [length, row.client_code.clone(), row.title.clone(), kept]
-        .into_iter()
-        .flatten()
-        .map(|text| terminal::harmless(&text))
-        .collect();
+    let due = row.due.then(|| "TO BE DELETED".to_owned());
+    let parts: Vec<String> = [
+        due,
+        length,
+        row.client_code.clone(),
+        row.title.clone(),
+        kept,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|text| terminal::harmless(&text))
+    .collect();
     parts.join("  ")
 }
 
@@ -156,11 +170,9 @@ mod tests {
     use super::*;
     use crate::vault::SessionId;
 
-    #[test]
-    fn the_clients_limit_is_told_before_and_after_it() {
+    fn row() -> Row {
         let id: SessionId = "01JDA7G7G0000000000000000A".parse().unwrap();
-        let until: Timestamp = "2026-03-04T12:00:00Z".parse().unwrap();
-        let row = Row {
+        Row {
             entry: SessionEntry {
                 id,
                 state: State::Complete,
@@ -174,13 +186,45 @@ mod tests {
             duration_s: None,
             title: None,
             client_code: None,
-            audio_until: Some(until),
+            audio_until: None,
             due: false,
+        }
+    }
+
+    #[test]
+    fn the_clients_limit_is_told_before_and_after_it() {
+        let until: Timestamp = "2026-03-04T12:00:00Z".parse().unwrap();
+        let row = Row {
+            audio_until: Some(until),
+            ..row()
         };
         let before = until - jiff::SignedDuration::from_secs(1);
         assert_eq!(details(&row, before), "sound agreed until 2026-03-04");
         assert!(!row.to_be_deleted(before));
         assert_eq!(details(&row, until), "SOUND AGREED UNTIL 2026-03-04 ONLY");
         assert!(row.to_be_deleted(until));
+    }
+
+    #[test]
+    fn the_longest_line_fits_eighty_columns() {
+        let mut row = row();
+        row.entry.state = State::Complete;
+        row.entry.has_analysis = true;
+        row.entry.bytes = 999_900_000;
+        row.due = true;
+        assert!(line(&row).chars().count() <= 80, "{}", line(&row));
+        assert_eq!(details(&row, row.started), "TO BE DELETED");
+        row.title = Some(["word"; 40].join(" "));
+        row.client_code = Some("K-2026-014".to_owned());
+        row.duration_s = Some(4320.0);
+        row.audio_until = Some(row.started);
+        let told = set_in(&details(&row, row.started), 80);
+        assert!(
+            told.iter().all(|line| line.chars().count() <= 80),
+            "{told:?}"
+        );
+        // Nothing is lost, and all of it stands under its session.
+        assert_eq!(told.concat().matches("word").count(), 40);
+        assert!(told.iter().all(|line| line.starts_with("    ")), "{told:?}");
     }
 }

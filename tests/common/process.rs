@@ -33,7 +33,11 @@ pub fn open_in(process: Pid) -> Option<Vec<String>> {
     let number = process.as_raw_nonzero();
     let all = std::fs::read_dir(format!("/proc/{number}/fd")).ok()?;
     let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    Some(links.map(|link| link.to_string_lossy().into_owned()).collect())
+    Some(
+        links
+            .map(|link| link.to_string_lossy().into_owned())
+            .collect(),
+    )
 }
 
 /// Whether it runs, or waits.

@@ -45,7 +45,7 @@ fn newest(desk: &Desk) -> (f64, bool) {
 }
 
 /// Records, does something to the process that writes down, goes on for a while and ends.
-fn disturbed(disturb: impl Fn(Pid), wait: bool) -> String {
+fn disturbed(disturb: impl Fn(Pid, Pid), wait: bool) -> String {
     let desk = Desk::new();
     let pulse = Pulse::start(48_000);
     let folder = tempfile::tempdir().unwrap();
@@ -54,9 +54,9 @@ fn disturbed(disturb: impl Fn(Pid), wait: bool) -> String {
     let begun = recorder.begun;
     let mut player = pulse.command("paplay").arg(&part).spawn().unwrap();
     recorder.until("Therapist:");
-    let scribe = process::child_of(i32::try_from(recorder.child.id()).unwrap())
-        .expect("a process that writes down");
-    disturb(scribe);
+    let recording = i32::try_from(recorder.child.id()).unwrap();
+    let scribe = process::child_of(recording).expect("a process that writes down");
+    disturb(Pid::from_raw(recording).unwrap(), scribe);
     if wait {
         recorder.until(LATER);
     }
@@ -81,11 +81,18 @@ fn disturbed(disturb: impl Fn(Pid), wait: bool) -> String {
     said
 }
 
-/// That a process may make no socket and open no more than it has, and has nothing but pipes.
-fn holds_nothing_but_pipes(scribe: Pid) {
+/// That the process that writes down is shut in by itself, not by what it has from the recording alone, and has nothing but
+/// pipes.
+fn holds_nothing_but_pipes(recorder: Pid, scribe: Pid) {
     // 2: by a filter.
     assert_eq!(process::status(scribe, "Seccomp"), "2");
     assert_eq!(process::status(scribe, "NoNewPrivs"), "1");
+    let filters = |process| process::status(process, "Seccomp_filters").parse::<u32>();
+    // Linux 5.9 and older do not count them. Both phases of its own are five on x86-64, and four elsewhere; the recording had
+    // the first when it began it, three or two, and has both by now.
+    if let (Ok(of_recorder), Ok(of_scribe)) = (filters(recorder), filters(scribe)) {
+        assert!(of_scribe >= of_recorder + 2, "{of_scribe}, {of_recorder}");
+    }
     let Some(open) = process::open_in(scribe) else {
         eprintln!("Not tested: what it holds open; the kernel shows that to root alone.");
         return;
@@ -100,8 +107,8 @@ fn holds_nothing_but_pipes(scribe: Pid) {
 #[test]
 #[ignore = "slow: a recording, and a speech model"]
 fn slow_the_process_that_writes_down_has_no_socket_is_killed_and_the_recording_goes_on() {
-    let look_and_kill = |scribe| {
-        holds_nothing_but_pipes(scribe);
+    let look_and_kill = |recorder, scribe| {
+        holds_nothing_but_pipes(recorder, scribe);
         kill_process(scribe, Signal::KILL).unwrap();
     };
     disturbed(look_and_kill, true);
@@ -110,7 +117,8 @@ fn slow_the_process_that_writes_down_has_no_socket_is_killed_and_the_recording_g
 #[test]
 #[ignore = "slow: a recording, and a speech model"]
 fn slow_the_process_that_writes_down_hangs_and_the_recording_goes_on_and_ends() {
-    disturbed(|scribe| kill_process(scribe, Signal::STOP).unwrap(), false);
+    let stop = |_, scribe| kill_process(scribe, Signal::STOP).unwrap();
+    disturbed(stop, false);
 }
 
 /// A message as the process that writes down sends it.
@@ -229,7 +237,8 @@ fn slow_words_appear_and_not_one_from_the_pause_is_in_the_transcript_sealed_at_t
     let parts =
         [(0.5, 14.5), (17.5, 31.5), (48.2, 66.5)].map(|(a, b)| sound::stretch(folder.path(), a, b));
     let script = format!(
-        "trap : INT; {} record --device pulseaudio:room.monitor --consent verbal --agreed all {}; \
+        "trap : INT; exec 9</etc/passwd; \
+         {} record --device pulseaudio:room.monitor --consent verbal --agreed all {}; \
          echo \"ended with $?\"; sleep 600",
         env!("CARGO_BIN_EXE_undertone"),
         TINY.join(" ")
@@ -244,6 +253,9 @@ fn slow_words_appear_and_not_one_from_the_pause_is_in_the_transcript_sealed_at_t
     terminal.until("a few seconds after they are said");
     pulse.play(&parts[0]);
     let screen = terminal.until("Therapist:");
+    let recorder = terminal.child_of_shell();
+    let scribe = process::child_of(recorder.as_raw_nonzero().get()).unwrap();
+    holds_nothing_but_pipes(recorder, scribe);
     terminal.press(&["h"]);
     let hidden = terminal.until("hidden (h shows them)");
     assert!(!hidden.contains("Therapist:"), "{hidden}");

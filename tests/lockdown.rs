@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use undertone::lockdown::{self, State};
 
 const MARK: &str = "UNDERTONE_LOCKDOWN_CHILD";
@@ -131,6 +133,19 @@ cases! {
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
         let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    }
+    a_program_that_is_started_is_closed_to_others_too {
+        assert!(lockdown::first().holds());
+        let (no, yes) = (DumpableBehavior::NotDumpable, DumpableBehavior::Dumpable);
+        set_dumpable_behavior(no).unwrap();
+        assert!(set_dumpable_behavior(yes).is_err());
+        // To start a program makes it dumpable, and it has our filter from the beginning.
+        let program = env!("CARGO_BIN_EXE_undertone");
+        let out = Command::new(program).args(["doctor", "--json"]).output().unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let checks = told["checks"].as_array().unwrap();
+        let memory = checks.iter().find(|check| check["name"] == "core-dumps").unwrap();
+        assert_eq!(memory["state"], "ok", "{memory}");
     }
     only_named_files_can_be_read_and_written {
         let named = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use super::{Context, terminal};
 use crate::audio::flac::{Decoder, Encoder};
 use crate::audio::resample::Resampler;
 use crate::audio::{Frames, SPEECH_RATE, Spec, to_i16};
-use crate::vault::{NewSession, OpenSession};
+use crate::vault::{Manifest, NewSession, OpenSession};
 use crate::{Error, Kind, Result};
 
 /// Name of the sound inside a session.
@@ -85,7 +85,8 @@ pub fn store(
 /// [`Kind::Damaged`] if the sealed file is cut or altered, with how to get what comes before that; if `partial`, where
 /// nothing can be read. [`Kind::NotFound`] if it broke off before there was any.
 pub fn open(session: &OpenSession, partial: bool) -> Result<Box<dyn Frames + '_>> {
-    if session.manifest()?.duration_s == Some(0.0) {
+    let silent = |manifest: Manifest| manifest.duration_s == Some(0.0);
+    if session.manifest().is_ok_and(silent) {
         let id = session.id();
         return Err(Error::new(
             Kind::NotFound,

@@ -132,8 +132,12 @@ pub(super) fn first() -> Built<Vec<BpfProgram>> {
         .map(|request| when(1, Dword, SeccompCmpOp::Eq, request))
         .collect::<Built<Vec<_>>>()?;
     others.insert(libc::SYS_ioctl, typing);
-    // Dumpable is set to 0 before; nothing sets it back.
-    let dumpable = when(0, Dword, SeccompCmpOp::Eq, libc::PR_SET_DUMPABLE as u64)?;
+    // Dumpable is set to 0 before; nothing sets it back. To 0 it may be set again: a program that is started under this
+    // filter begins dumpable.
+    let dumpable = SeccompRule::new(vec![
+        SeccompCondition::new(0, Dword, SeccompCmpOp::Eq, libc::PR_SET_DUMPABLE as u64)?,
+        SeccompCondition::new(1, Qword, SeccompCmpOp::Ne, 0)?,
+    ])?;
     others.insert(libc::SYS_prctl, vec![dumpable]);
 
     #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]

@@ -13,6 +13,8 @@
 //! | memory | no core dump, not dumpable | not enforced, and said so |
 
 mod arguments;
+#[cfg(unix)]
+mod descriptors;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -129,6 +131,14 @@ pub fn second() -> Report {
 /// `read`. New files can be made only below `write`, so temporary files belong there.
 pub fn files(read: &[&Path], write: &[&Path]) -> Report {
     system::files(read, write)
+}
+
+/// Sees to it that a program started from now on is given nothing that is open here but its stdin, stdout and stderr.
+///
+/// Best effort: where the system does not list what is open, nothing is done.
+pub fn hand_nothing_on() {
+    #[cfg(unix)]
+    descriptors::hand_nothing_on();
 }
 
 /// Tries every protection for real and says which hold now. Sends nothing anywhere: where the

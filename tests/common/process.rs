@@ -32,12 +32,16 @@ pub fn status(process: Pid, name: &str) -> String {
 pub fn open_in(process: Pid) -> Option<Vec<String>> {
     let number = process.as_raw_nonzero();
     let all = std::fs::read_dir(format!("/proc/{number}/fd")).ok()?;
-    let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    Some(
-        links
-            .map(|link| link.to_string_lossy().into_owned())
-            .collect(),
-    )
+    let mut open = Vec::new();
+    for entry in all.flatten() {
+        match std::fs::read_link(entry.path()) {
+            Ok(link) => open.push(link.to_string_lossy().into_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return None,
+            // It was closed meanwhile.
+            Err(_) => {}
+        }
+    }
+    Some(open)
 }
 
 /// Whether it runs, or waits.

@@ -14,7 +14,7 @@ use super::network::{Network, Tokens};
 use super::normal::sure;
 use crate::arithmetic::Arithmetic;
 use crate::rupture::data::{Behaviour, MarkerKind, ReadingKind, RepairStep};
-use crate::speech::Word;
+use crate::speech::{Word, threads};
 
 /// Texts that are computed at once; more only takes memory.
 const AT_ONCE: usize = 24;
@@ -248,7 +248,7 @@ impl Encoder {
     }
 }
 
-/// Does something with each of `all`, as many at once as the machine has processors, each on one thread: where
+/// Does something with each of `all`, as many at once as there are [`threads`], each on one: where
 /// more may be had, a product spreads over all of them, and its rows are packed once for each. `take` is given
 /// what comes out, in any order.
 fn each_by_one_thread<T: Sync, R: Send>(
@@ -272,7 +272,7 @@ fn each_by_one_thread<T: Sync, R: Send>(
     };
     let work = &work;
     std::thread::scope(|scope| {
-        let begun = (0..rayon::current_num_threads().min(all.len())).filter(|_| {
+        let begun = (0..threads().min(all.len())).filter(|_| {
             let made = made.clone();
             let thread = std::thread::Builder::new().name("encoder".into());
             thread.spawn_scoped(scope, move || work(made)).is_ok()

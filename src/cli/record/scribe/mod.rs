@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::audio::to_i16;
 use crate::cli::{Context, terminal};
+use crate::lockdown;
 use crate::model::Installed;
 use crate::speech::{ChannelSpeech, Heard, Utterance, Word, knows_language};
 use pipe::Message;
@@ -97,6 +98,8 @@ impl Scribe {
         // Ctrl-C at the terminal is for the recording.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        // What the recording was given open, a passphrase perhaps, is not for this process.
+        lockdown::hand_nothing_on();
         let mut child = command.spawn().ok()?;
         let shared = Arc::new(Mutex::new(Shared {
             state: State::Starting,

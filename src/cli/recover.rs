@@ -32,7 +32,7 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
         return if cx.json { cx.print_json(&ids) } else { Ok(()) };
     }
     let unlocked = cx.unlock()?;
-    let (mut saved, mut failed) = (Vec::new(), Vec::new());
+    let (mut saved, mut failed, mut next) = (Vec::new(), Vec::new(), Vec::new());
     for id in &ids {
         let recovered = unlocked.recover(id, cx.now());
         let seconds = match recovered.and_then(|_| measure(&unlocked, id)) {
@@ -50,13 +50,15 @@ pub fn run(args: &RecoverArgs, cx: &Context) -> Result<()> {
         if !cx.json {
             cx.print(&id.to_string())?;
         }
+        next.push(match seconds > 0.0 {
+            true => format!("Next: undertone transcribe {id}"),
+            // It broke off before any sound was sealed.
+            false => format!("Next: undertone delete {id}"),
+        });
         saved.push(serde_json::json!({ "session": id, "duration_s": seconds }));
     }
-    for id in ids
-        .iter()
-        .filter(|id| failed.iter().all(|(other, _)| other != id))
-    {
-        cx.say(&format!("Next: undertone transcribe {id}"));
+    for line in &next {
+        cx.say(line);
     }
     if cx.json {
         cx.print_json(&saved)?;

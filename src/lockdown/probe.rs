@@ -1,7 +1,8 @@
 //! Asks the kernel, by trying, what it still allows.
 //!
 //! Refuses to change anything: each call here is one that, where it is allowed, fails for its
-//! senseless arguments or does nothing. The only file of the program with `unsafe` of its own, beside `arguments` and `descriptors`.
+//! senseless arguments or does nothing. With `descriptors` the only
+//! file of the program with `unsafe` of its own.
 
 #![allow(unsafe_code)]
 

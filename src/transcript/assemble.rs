@@ -241,15 +241,18 @@ fn spans_within(spans: &[Span], end: f64) -> Vec<Span> {
 /// Within so many seconds a second moment at which sound may be missing, for the same reason, tells nothing more.
 const SAME_MOMENT: f64 = 60.0;
 
-/// Gaps with times within the session, in order. One that had a length and lies behind the end is left out.
+/// Gaps with times within the session, in order. One that had a length and has none within it is left out.
 fn gaps_within(mut gaps: Vec<Gap>, end: f64) -> Vec<Gap> {
-    gaps.retain(|gap| gap.start.is_finite() && gap.duration.is_finite() && gap.duration >= 0.0);
-    gaps.retain(|gap| gap.duration == 0.0 || gap.start < end);
-    for gap in &mut gaps {
+    gaps.retain_mut(|gap| {
+        if !gap.start.is_finite() || !gap.duration.is_finite() {
+            return false;
+        }
+        let moment = gap.duration == 0.0;
         let stop = millis((gap.start + gap.duration).clamp(0.0, end));
         gap.start = millis(gap.start.clamp(0.0, end));
         gap.duration = millis(stop - gap.start);
-    }
+        moment || gap.duration > 0.0
+    });
     gaps.sort_by(|a, b| a.start.total_cmp(&b.start));
     gaps.dedup_by(|gap, before| {
         let moments = gap.duration == 0.0 && before.duration == 0.0;

@@ -7,6 +7,98 @@ use rten_vecmath::Exp;
 /// The largest byte.
 const FULL: f32 = 255.0;
 
+/// Columns that [`OneRow`] multiplies at once.
+pub const COLUMNS: usize = 64;
+/// Rows that [`OneRow`] passes over if all are multiplied with nothing.
+const PASSED_OVER: usize = 8;
+
+/// The product of one row of bytes with a matrix, which lies in blocks of [`COLUMNS`] columns, each block row after
+/// row. There is no sum to take across a vector here, and no weight that is nothing is fetched from memory, which
+/// is what a single row costs most.
+pub struct OneRow<'a> {
+    pub row: &'a [u8],
+    pub blocks: &'a [i8],
+    /// [`COLUMNS`] for each block.
+    pub sums: &'a mut [i32],
+}
+
+impl SimdOp for OneRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        // Plain loops: the compiler makes vectors of them, and knows how few bits these numbers have.
+        let blocks = self.blocks.chunks_exact(self.row.len() * COLUMNS);
+        for (block, out) in blocks.zip(self.sums.chunks_exact_mut(COLUMNS)) {
+            let mut sums = [0i32; COLUMNS];
+            let parts = self.row.chunks(PASSED_OVER);
+            for (numbers, rows) in parts.zip(block.chunks(PASSED_OVER * COLUMNS)) {
+                if numbers.iter().all(|number| *number == 0) {
+                    continue;
+                }
+                for (number, row) in numbers.iter().zip(rows.chunks_exact(COLUMNS)) {
+                    let number = i32::from(*number);
+                    for (sum, weight) in sums.iter_mut().zip(row) {
+                        *sum = sum.wrapping_add(number.wrapping_mul(i32::from(*weight)));
+                    }
+                }
+            }
+            out.copy_from_slice(&sums);
+        }
+    }
+}
+
+/// How well one query fits each key, `scale` times the sum of their products: keys are [`COLUMNS`] wide and begin
+/// `step` apart.
+pub struct Fit<'a> {
+    pub query: &'a [f32],
+    pub keys: &'a [f32],
+    pub step: usize,
+    pub scale: f32,
+    /// One for each key.
+    pub scores: &'a mut [f32],
+}
+
+impl SimdOp for Fit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let ops = isa.f32();
+        let lanes = ops.len();
+        for (score, key) in self.scores.iter_mut().zip(self.keys.chunks(self.step)) {
+            let mut sums = ops.zero();
+            for at in (0..COLUMNS).step_by(lanes) {
+                sums = ops.mul_add(ops.load(&self.query[at..]), ops.load(&key[at..]), sums);
+            }
+            *score = self.scale * ops.sum(sums);
+        }
+    }
+}
+
+/// Rows, each times its weight, added up: they are [`COLUMNS`] wide and begin `step` apart.
+pub struct Weighted<'a> {
+    pub weights: &'a [f32],
+    pub rows: &'a [f32],
+    pub step: usize,
+    pub out: &'a mut [f32],
+}
+
+impl SimdOp for Weighted<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        let mut sums = [0.0; COLUMNS];
+        for (weight, row) in self.weights.iter().zip(self.rows.chunks(self.step)) {
+            for (sum, number) in sums.iter_mut().zip(row) {
+                *sum += weight * number;
+            }
+        }
+        self.out.copy_from_slice(&sums);
+    }
+}
+
 /// How the sums of a product in eight bits become numbers: column by column, `(sum - zero * weights) *
 /// step * steps`.
 #[derive(Clone, Copy)]

@@ -24,9 +24,10 @@ use lanes::{Finish, Scale, ToBytes};
 /// Room to multiply matrices in. One for each worker.
 #[derive(Default)]
 pub struct Arithmetic {
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// By row: what a step is worth, and which byte is zero.
     pub(crate) steps: Vec<(f32, i32)>,
+    /// As long as it ever had to be, as `weights` are: to shorten and lengthen them costs zeros.
     pub(crate) sums: Vec<i32>,
     /// For attention: its weights, what those of a row come to, and the scores of a row.
     pub(crate) weights: Vec<u8>,
@@ -110,6 +111,14 @@ pub(crate) fn eight() -> Rc<GemmExecutor<u8, i8, i32>> {
 /// What multiplies in single precision, made once a thread.
 fn precise() -> Rc<GemmExecutor<f32>> {
     PRECISE.with(Rc::clone)
+}
+
+/// Room for so many numbers, with whatever is left in it.
+pub(crate) fn room<T: Clone + Default>(numbers: &mut Vec<T>, count: usize) -> &mut [T] {
+    if numbers.len() < count {
+        numbers.resize(count, T::default());
+    }
+    &mut numbers[..count]
 }
 
 /// Multiplies rows of so many bytes with a matrix.
@@ -210,12 +219,12 @@ impl Arithmetic {
         outputs: usize,
     ) -> Result<()> {
         self.quantise(rows, inputs);
-        self.sums.resize(rows.count * outputs, 0);
-        product(&mut self.sums, &self.bytes, inputs, weights)
+        let sums = room(&mut self.sums, rows.count * outputs);
+        product(sums, &self.bytes, inputs, weights)
     }
 
     /// Brings rows to eight bits, each with a scale and a zero of its own.
-    fn quantise(&mut self, rows: Rows, width: usize) {
+    pub(crate) fn quantise(&mut self, rows: Rows, width: usize) {
         self.bytes.resize(rows.count * width, 0);
         self.steps.clear();
         for at in 0..rows.count {

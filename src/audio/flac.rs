@@ -9,6 +9,7 @@
 
 use std::io::{BufReader, Chain, Cursor, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flac_codec::decode::FlacSampleReader;
@@ -196,45 +197,42 @@ fn header(rate: u32, channels: u8, bits: u8, block: u16) -> [u8; 42] {
     h
 }
 
-/// Remembers what the reader below gave, since the frame decoder takes every end for a clean one.
+/// What the reader below gave, since the frame decoder takes every end for a clean one.
+#[derive(Default)]
+struct Given {
+    bytes: AtomicU64,
+    failed: AtomicBool,
+}
+
+/// A reader that the decoder owns, and that tells what it gave. The decoder asks for a few bytes at a time.
 struct Watched<R> {
-    from: R,
-    bytes: u64,
-    failed: bool,
+    from: BufReader<R>,
+    given: Arc<Given>,
 }
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         match self.from.read(into) {
             Ok(n) => {
-                self.bytes += n as u64;
+                let before = self.given.bytes.load(Ordering::Relaxed);
+                self.given.bytes.store(before + n as u64, Ordering::Relaxed);
                 Ok(n)
             }
             Err(e) => {
-                self.failed |= e.kind() != std::io::ErrorKind::Interrupted;
+                if e.kind() != std::io::ErrorKind::Interrupted {
+                    self.given.failed.store(true, Ordering::Relaxed);
+                }
                 Err(e)
             }
         }
     }
 }
 
-/// Lets the decoder own a reader that we still look into.
-struct Handle<R>(Arc<Mutex<Watched<BufReader<R>>>>);
-
-impl<R: Read> Read for Handle<R> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read(into)
-    }
-}
-
 /// Reads FLAC from `R`, without seeking.
 pub struct Decoder<R: Read> {
     spec: Spec,
-    from: Arc<Mutex<Watched<BufReader<R>>>>,
-    frames: FlacSampleReader<Chain<Cursor<[u8; 42]>, Handle<R>>>,
+    given: Arc<Given>,
+    frames: FlacSampleReader<Chain<Cursor<[u8; 42]>, Watched<R>>>,
     scale: f32,
     block: Vec<i32>,
     at: usize,
@@ -250,24 +248,24 @@ impl<R: Read> Decoder<R> {
     pub fn new(from: R) -> Result<Self> {
         let mut from = BufReader::with_capacity(64 << 10, from);
         let info = stream_info(&mut from)?;
-        let watched = Arc::new(Mutex::new(Watched {
+        let given = Arc::new(Given::default());
+        let watched = Watched {
             from,
-            bytes: 0,
-            failed: false,
-        }));
+            given: given.clone(),
+        };
         // The decoder gets a header of our making: a total length that lies would mislead it.
         let clean = header(info.rate, info.channels, info.bits, u16::MAX);
         let mut clean = clean;
         clean[8..10].copy_from_slice(&16u16.to_be_bytes());
-        let frames = FlacSampleReader::new(Cursor::new(clean).chain(Handle(watched.clone())))
-            .map_err(|_| not_flac())?;
+        let frames =
+            FlacSampleReader::new(Cursor::new(clean).chain(watched)).map_err(|_| not_flac())?;
         Ok(Decoder {
             spec: Spec {
                 sample_rate: info.rate,
                 channels: u16::from(info.channels),
                 frames: info.total,
             },
-            from: watched,
+            given,
             frames,
             scale: 1.0 / (1u64 << (info.bits - 1)) as f32,
             block: Vec::new(),
@@ -327,8 +325,11 @@ impl<R: Read> Decoder<R> {
     }
 
     fn taken(&self) -> (u64, bool) {
-        let from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
-        (from.bytes, from.failed)
+        let given = &self.given;
+        (
+            given.bytes.load(Ordering::Relaxed),
+            given.failed.load(Ordering::Relaxed),
+        )
     }
 }
 

@@ -1,16 +1,17 @@
-//! Attention in eight bits: of every position to every one, and of one query to what was heard.
+//! Attention: in eight bits of every position to every one, and of one query to what was heard; in single
+//! precision of one query to what was said.
 
 use rten_gemm::{GemmExecutor, GemmInputB};
 use rten_simd::SimdOp;
 use rten_tensor::{Matrix, NdTensorView};
-use rten_vecmath::MinMax;
+use rten_vecmath::{MinMax, Softmax};
 
 use crate::Result;
-use crate::arithmetic::lanes::{Scale, Weigh};
-use crate::arithmetic::{Arithmetic, Rows, eight, product, sum, to_signed};
+use crate::arithmetic::lanes::{COLUMNS, Fit, OneRow, Scale, Weigh, Weighted};
+use crate::arithmetic::{Arithmetic, Rows, eight, product, room, sum, to_signed};
 
 /// Width of an attention head in every Whisper model.
-pub const HEAD: usize = 64;
+pub const HEAD: usize = COLUMNS;
 /// Rows of attention scores that are computed at once, so that they stay near the processor.
 const ROWS_AT_ONCE: usize = 128;
 
@@ -51,7 +52,7 @@ impl Arithmetic {
                     step: 3 * width,
                 };
                 self.weigh(queries, GemmInputB::Packed(&keys), &head)?;
-                self.sum_up(GemmInputB::Packed(&values), rows)?;
+                self.sum_up(GemmInputB::Packed(&values), rows, count)?;
                 for row in 0..rows {
                     head.finish(
                         &self.sums[row * HEAD..][..HEAD],
@@ -66,29 +67,65 @@ impl Arithmetic {
 
     /// Attention of one query to a head that is kept: the values, weighted, to `out`. Returns how well
     /// each key fits, before that is made to sum to one.
-    pub fn look(&mut self, query: &[f32], head: &Head, out: &mut [f32]) -> Result<&[f32]> {
-        let (keys, values) = head.matrices();
-        self.weigh(
-            Rows::of(query, HEAD),
-            GemmInputB::Unpacked(keys.transposed()),
-            head,
-        )?;
-        self.sum_up(GemmInputB::Unpacked(values), 1)?;
-        head.finish(&self.sums, self.totals[0], out);
-        Ok(&self.part)
+    pub fn look(&mut self, query: &[f32], kept: &Kept, out: &mut [f32]) -> &[f32] {
+        let head = &kept.head;
+        self.quantise(Rows::of(query, HEAD), HEAD);
+        let fit = OneRow {
+            row: &self.bytes,
+            blocks: &kept.keys,
+            sums: room(&mut self.sums, kept.keys.len() / HEAD),
+        };
+        fit.dispatch();
+        self.bring_to_weights(head);
+        let sums = room(&mut self.sums, HEAD);
+        let sum_up = OneRow {
+            row: &self.weights[..head.steps.len()],
+            blocks: &head.values,
+            sums: &mut *sums,
+        };
+        sum_up.dispatch();
+        head.finish(sums, self.totals[0], out);
+        &self.part
+    }
+
+    /// Attention of one query to keys and values of its head in single precision.
+    pub fn recall(&mut self, query: &[f32], keys: Rows, values: Rows, out: &mut [f32]) {
+        self.part.resize(keys.count, 0.0);
+        let fit = Fit {
+            query,
+            keys: keys.numbers,
+            step: keys.step,
+            scale: (HEAD as f32).sqrt().recip(),
+            scores: &mut self.part,
+        };
+        fit.dispatch();
+        Softmax::new_mut(&mut self.part).dispatch();
+        let sum_up = Weighted {
+            weights: &self.part,
+            rows: values.numbers,
+            step: values.step,
+            out,
+        };
+        sum_up.dispatch();
     }
 
     /// Attention weights in bytes of some queries, and what they come to.
     fn weigh(&mut self, queries: Rows, keys: GemmInputB<i8>, head: &Head) -> Result<()> {
+        self.multiply(queries, HEAD, keys, head.steps.len())?;
+        self.bring_to_weights(head);
+        Ok(())
+    }
+
+    /// From sums, a row for each query, to weights.
+    fn bring_to_weights(&mut self, head: &Head) {
         let count = head.steps.len();
-        self.multiply(queries, HEAD, keys, count)?;
-        self.weights.resize(queries.count * count, 0);
+        let weights = room(&mut self.weights, self.steps.len() * count);
         self.part.resize(count, 0.0);
         self.totals.clear();
         let rows = self
             .sums
             .chunks_exact(count)
-            .zip(self.weights.chunks_exact_mut(count));
+            .zip(weights.chunks_exact_mut(count));
         for ((sums, out), (step, zero)) in rows.zip(&self.steps) {
             let scale = Scale {
                 step: *step,
@@ -105,14 +142,12 @@ impl Arithmetic {
             };
             self.totals.push(weigh.dispatch());
         }
-        Ok(())
     }
 
-    /// The values by the weights of so many rows, as sums.
-    fn sum_up(&mut self, values: GemmInputB<i8>, rows: usize) -> Result<()> {
-        self.sums.resize(rows * HEAD, 0);
-        let count = self.weights.len() / rows;
-        product(&mut self.sums, &self.weights, count, values)
+    /// So many values by the weights of so many rows, as sums.
+    fn sum_up(&mut self, values: GemmInputB<i8>, rows: usize, count: usize) -> Result<()> {
+        let sums = room(&mut self.sums, rows * HEAD);
+        product(sums, &self.weights[..rows * count], count, values)
     }
 }
 
@@ -194,6 +229,23 @@ impl Head {
         head
     }
 
+    /// To be kept for queries that come one by one.
+    pub fn keep(mut self) -> Kept {
+        let rows = std::mem::take(&mut self.keys);
+        let mut keys = vec![0; rows.len().next_multiple_of(HEAD * COLUMNS)];
+        for (block, rows) in keys
+            .chunks_exact_mut(HEAD * COLUMNS)
+            .zip(rows.chunks(HEAD * COLUMNS))
+        {
+            for (column, key) in rows.chunks_exact(HEAD).enumerate() {
+                for (place, number) in key.iter().enumerate() {
+                    block[place * COLUMNS + column] = *number;
+                }
+            }
+        }
+        Kept { head: self, keys }
+    }
+
     fn matrices(&self) -> (Matrix<'_, i8>, Matrix<'_, i8>) {
         let shape = [self.steps.len(), HEAD];
         (
@@ -209,6 +261,15 @@ impl Head {
             *out = mean + *sum as f32 * (step / total);
         }
     }
+}
+
+/// A head to which queries come one by one.
+pub struct Kept {
+    /// Without its keys,
+    head: Head,
+    /// which lie here in blocks of [`COLUMNS`]: of all of them the first number, then the second. The last block
+    /// is filled up with zeros.
+    keys: Vec<i8>,
 }
 
 #[cfg(test)]
@@ -254,18 +315,10 @@ mod tests {
                 };
                 let wanted = plain(head, row, shares);
                 assert!(furthest(&out[row * width + head * HEAD..][..HEAD], &wanted) < 0.02);
-                let kept = Head::new(side(1), side(2), shares);
-                arithmetic.look(of(0, head, row), &kept, &mut one).unwrap();
+                let kept = Head::new(side(1), side(2), shares).keep();
+                arithmetic.look(of(0, head, row), &kept, &mut one);
                 assert!(furthest(&one, &wanted) < 0.02);
-                arithmetic
-                    .look_back(
-                        Rows::of(of(0, head, row), HEAD),
-                        side(1),
-                        side(2),
-                        HEAD,
-                        &mut one,
-                    )
-                    .unwrap();
+                arithmetic.recall(of(0, head, row), side(1), side(2), &mut one);
                 assert!(furthest(&one, &plain(head, row, &each_for_itself)) < 1e-4);
             }
         }

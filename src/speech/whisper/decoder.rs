@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::attention::{HEAD, Head};
+use super::attention::{HEAD, Head, Kept};
 use super::encoder::Heard;
 use super::weights::Weights;
 use crate::Result;
@@ -38,7 +38,7 @@ struct Block {
 #[derive(Clone)]
 pub struct Memory {
     /// By layer, by head, what was heard.
-    heard: Rc<[Vec<Head>]>,
+    heard: Rc<[Vec<Kept>]>,
     said: Vec<Said>,
     length: usize,
     /// By head that is aligned with time, the scores of all positions when the last token was read.
@@ -107,7 +107,7 @@ impl Decoder {
             let heads = (0..width).step_by(HEAD);
             layers.push(
                 heads
-                    .map(|at| Head::new(side(at), side(width + at), &heard.shares))
+                    .map(|at| Head::new(side(at), side(width + at), &heard.shares).keep())
                     .collect(),
             );
         }
@@ -160,8 +160,7 @@ impl Decoder {
                     };
                     let (keys, values) = (rows(&said.keys[head..]), rows(&said.values[head..]));
                     let out = &mut seen[row * width + head..][..HEAD];
-                    let query = Rows::of(&qkv[head..][..HEAD], HEAD);
-                    arithmetic.look_back(query, keys, values, HEAD, out)?;
+                    arithmetic.recall(&qkv[head..][..HEAD], keys, values, out);
                 }
             }
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;
@@ -180,7 +179,7 @@ impl Decoder {
                     let memory = &mut memories[owners[row]];
                     let out = &mut seen[row * width + head * HEAD..][..HEAD];
                     let heard = &memory.heard[layer][head];
-                    let scores = arithmetic.look(&query[head * HEAD..][..HEAD], heard, out)?;
+                    let scores = arithmetic.look(&query[head * HEAD..][..HEAD], heard, out);
                     if let Some(which) = aligned {
                         memory.aligned[which] = scores.to_vec();
                     }

@@ -48,57 +48,6 @@ impl SimdOp for OneRow<'_> {
     }
 }
 
-/// How well one query fits each key, `scale` times the sum of their products: keys are [`COLUMNS`] wide and begin
-/// `step` apart.
-pub struct Fit<'a> {
-    pub query: &'a [f32],
-    pub keys: &'a [f32],
-    pub step: usize,
-    pub scale: f32,
-    /// One for each key.
-    pub scores: &'a mut [f32],
-}
-
-impl SimdOp for Fit<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
-        let ops = isa.f32();
-        let lanes = ops.len();
-        for (score, key) in self.scores.iter_mut().zip(self.keys.chunks(self.step)) {
-            let mut sums = ops.zero();
-            for at in (0..COLUMNS).step_by(lanes) {
-                sums = ops.mul_add(ops.load(&self.query[at..]), ops.load(&key[at..]), sums);
-            }
-            *score = self.scale * ops.sum(sums);
-        }
-    }
-}
-
-/// Rows, each times its weight, added up: they are [`COLUMNS`] wide and begin `step` apart.
-pub struct Weighted<'a> {
-    pub weights: &'a [f32],
-    pub rows: &'a [f32],
-    pub step: usize,
-    pub out: &'a mut [f32],
-}
-
-impl SimdOp for Weighted<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, _: I) {
-        let mut sums = [0.0; COLUMNS];
-        for (weight, row) in self.weights.iter().zip(self.rows.chunks(self.step)) {
-            for (sum, number) in sums.iter_mut().zip(row) {
-                *sum += weight * number;
-            }
-        }
-        self.out.copy_from_slice(&sums);
-    }
-}
-
 /// How the sums of a product in eight bits become numbers: column by column, `(sum - zero * weights) *
 /// step * steps`.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Single precision, where eight bits save nothing: attention of many queries to few keys, and small layers.
+//! Single precision, where eight bits save nothing: attention to few keys, and small layers.
 
 use rten_gemm::{BiasVector, GemmError, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::SimdOp;

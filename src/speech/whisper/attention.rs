@@ -1,13 +1,12 @@
-//! Attention: in eight bits of every position to every one, and of one query to what was heard; in single
-//! precision of one query to what was said.
+//! Attention in eight bits: of every position to every one, and of one query to what was heard.
 
 use rten_gemm::{GemmExecutor, GemmInputB};
 use rten_simd::SimdOp;
 use rten_tensor::{Matrix, NdTensorView};
-use rten_vecmath::{MinMax, Softmax};
+use rten_vecmath::MinMax;
 
 use crate::Result;
-use crate::arithmetic::lanes::{COLUMNS, Fit, OneRow, Scale, Weigh, Weighted};
+use crate::arithmetic::lanes::{COLUMNS, OneRow, Scale, Weigh};
 use crate::arithmetic::{Arithmetic, Rows, eight, product, room, sum, to_signed};
 
 /// Width of an attention head in every Whisper model.
@@ -86,27 +85,6 @@ impl Arithmetic {
         sum_up.dispatch();
         head.finish(sums, self.totals[0], out);
         &self.part
-    }
-
-    /// Attention of one query to keys and values of its head in single precision.
-    pub fn recall(&mut self, query: &[f32], keys: Rows, values: Rows, out: &mut [f32]) {
-        self.part.resize(keys.count, 0.0);
-        let fit = Fit {
-            query,
-            keys: keys.numbers,
-            step: keys.step,
-            scale: (HEAD as f32).sqrt().recip(),
-            scores: &mut self.part,
-        };
-        fit.dispatch();
-        Softmax::new_mut(&mut self.part).dispatch();
-        let sum_up = Weighted {
-            weights: &self.part,
-            rows: values.numbers,
-            step: values.step,
-            out,
-        };
-        sum_up.dispatch();
     }
 
     /// Attention weights in bytes of some queries, and what they come to.
@@ -318,7 +296,15 @@ mod tests {
                 let kept = Head::new(side(1), side(2), shares).keep();
                 arithmetic.look(of(0, head, row), &kept, &mut one);
                 assert!(furthest(&one, &wanted) < 0.02);
-                arithmetic.recall(of(0, head, row), side(1), side(2), &mut one);
+                arithmetic
+                    .look_back(
+                        Rows::of(of(0, head, row), HEAD),
+                        side(1),
+                        side(2),
+                        HEAD,
+                        &mut one,
+                    )
+                    .unwrap();
                 assert!(furthest(&one, &plain(head, row, &each_for_itself)) < 1e-4);
             }
         }

@@ -160,7 +160,8 @@ impl Decoder {
                     };
                     let (keys, values) = (rows(&said.keys[head..]), rows(&said.values[head..]));
                     let out = &mut seen[row * width + head..][..HEAD];
-                    arithmetic.recall(&qkv[head..][..HEAD], keys, values, out);
+                    let query = Rows::of(&qkv[head..][..HEAD], HEAD);
+                    arithmetic.look_back(query, keys, values, HEAD, out)?;
                 }
             }
             arithmetic.apply(&block.out, Rows::of(&seen, width), Then::Add, &mut at)?;

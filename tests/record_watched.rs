@@ -209,3 +209,33 @@ fn a_device_that_is_unplugged_and_plugged_in_again_goes_on_in_the_same_session()
     let length = manifest.duration_s.unwrap();
     assert!((length - whole).abs() < 1.0, "{length} s of {whole} s");
 }
+
+#[test]
+fn what_came_before_the_device_went_is_sealed_while_it_is_waited_for() {
+    let (desk, pulse) = (Desk::new(), Pulse::start(48_000));
+    let good = noise(&desk, "good.wav", |_| {});
+    let mut recorder = Recorder::start(&desk, &pulse, &[]);
+    let player = Player::play(&pulse, &good);
+    std::thread::sleep(Duration::from_millis(5_300));
+    pulse.pactl(&["unload-module", "module-null-sink"]);
+    let before = recorder.begun.elapsed().as_secs_f64();
+    recorder.until("Everything until now is kept");
+    drop(player);
+    std::thread::sleep(Duration::from_secs(9));
+    let whole = recorder.begun.elapsed().as_secs_f64();
+    recorder.signal(Signal::KILL);
+    let _ = recorder.end();
+    desk.done(&["recover"]);
+    let (manifest, samples) = sound::newest(&desk);
+    let rate = f64::from(manifest.sample_rate);
+    let length = samples.len() as f64 / 2.0 / rate;
+    // The silence is two seconds behind.
+    assert!(whole - length < 5.0, "{length} s of {whole} s");
+    let last = samples.iter().rposition(|sample| sample.abs() > 0.005);
+    let heard = last.unwrap() as f64 / 2.0 / rate;
+    println!(
+        "killed {:.1} s after the device went: {heard:.2} s of {before:.2} s are there",
+        whole - before
+    );
+    assert!(before - heard < 0.5, "{heard} s of {before} s");
+}

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::absence::Absence;
 use super::judge::{Judge, Spoilt};
+use super::off::{Pauses, Switch, Turn};
 use super::parts::Parts;
 use super::watchdog::{Place, Seen, Trouble, Watchdog};
 use crate::audio::capture::{CaptureStream, Complaint, Part, Silence};
@@ -128,12 +130,7 @@ pub struct Live<'a> {
     position: u64,
     complaints: u64,
     gone: bool,
-    /// Becomes true when the person goes off the record.
-    off: Arc<AtomicBool>,
-    /// Whether nothing is kept; then up to which frame, once that is known.
-    silenced: bool,
-    silenced_to: Option<u64>,
-    silenced_at: Instant,
+    pauses: Pauses,
     /// Opens the device again, once it is gone.
     reopen: Option<Reopen<'a>>,
     coming: Option<Receiver<CaptureStream>>,
@@ -141,8 +138,9 @@ pub struct Live<'a> {
     base: u64,
     /// Frames of silence for the time without the device, still to be given.
     owed: u64,
-    /// What earlier streams lost.
-    lost_before: Vec<(f64, f64)>,
+    absence: Absence,
+    /// Gaps of the stream that runs now that are known.
+    gaps_seen: usize,
     dog: Watchdog,
     parts: Parts,
     begun: Clocks,
@@ -165,8 +163,9 @@ impl<'a> Live<'a> {
         tell: Box<dyn FnMut(Notice) + 'a>,
     ) -> Result<Live<'a>> {
         check_channels(stream.spec(), therapist, client)?;
+        let rate = stream.spec().sample_rate;
         Ok(Live {
-            judge: Judge::new(stream.spec().sample_rate),
+            judge: Judge::new(rate),
             stream,
             picked: [usize::from(therapist - 1), usize::from(client - 1)],
             stop,
@@ -177,15 +176,13 @@ impl<'a> Live<'a> {
             position: 0,
             complaints: 0,
             gone: false,
-            off: Arc::default(),
-            silenced: false,
-            silenced_to: None,
-            silenced_at: Instant::now(),
+            pauses: Pauses::new((GUARD.as_secs_f64() * f64::from(rate)) as u64),
             reopen: None,
             coming: None,
             base: 0,
             owed: 0,
-            lost_before: Vec::new(),
+            absence: Absence::default(),
+            gaps_seen: 0,
             dog: Watchdog::new(patience.tell),
             parts: Parts::new(patience.tell),
             begun: Clocks::now(),
@@ -200,10 +197,10 @@ impl<'a> Live<'a> {
         self.reopen = Some(reopen);
     }
 
-    /// The flag by which the person goes off the record, and on it again.
+    /// By which the person goes off the record, and on it again.
     #[must_use]
-    pub fn off_switch(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.off)
+    pub fn off_switch(&self) -> Switch {
+        self.pauses.switch()
     }
 
     /// What is known while recording.
@@ -225,14 +222,8 @@ impl<'a> Live<'a> {
 
     fn observe(&mut self, picked: &[f32]) {
         self.meter.push(picked);
-        let rate = f64::from(self.stream.spec().sample_rate);
-        {
-            let mut watch = self.watch.borrow_mut();
-            watch.levels = self.meter.take();
-            watch.gaps.clone_from(&self.lost_before);
-            watch.gaps.extend(self.lost(rate));
-        }
-        if self.silenced {
+        self.watch.borrow_mut().levels = self.meter.take();
+        if self.pauses.silenced() {
             return;
         }
         if let Some(parts) = &self.watch.borrow().parts {
@@ -247,12 +238,16 @@ impl<'a> Live<'a> {
         self.watch.borrow_mut().separation_db = self.judge.separation_db();
     }
 
-    /// What the stream that runs now has lost.
-    fn lost(&self, rate: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.stream.gaps().iter().map(move |gap| {
+    /// Takes in what the stream has lost, where that lies in the session now.
+    fn note_gaps(&mut self) {
+        let rate = f64::from(self.stream.spec().sample_rate);
+        let gaps = self.stream.gaps();
+        let new = gaps.get(self.gaps_seen..).unwrap_or_default();
+        self.watch.borrow_mut().gaps.extend(new.iter().map(|gap| {
             let at = (self.base + gap.at_frame) as f64;
             (at / rate, gap.frames as f64 / rate)
-        })
+        }));
+        self.gaps_seen = gaps.len();
     }
 
     /// Frames that the device has given, on the session's timeline.
@@ -287,10 +282,40 @@ impl<'a> Live<'a> {
         };
         match coming.recv_timeout(Duration::from_millis(50)) {
             Ok(stream) => self.resume(stream),
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => self.owe(),
             Err(RecvTimeoutError::Disconnected) => return false,
         }
         true
+    }
+
+    /// Owes silence for the time without the device so far.
+    fn owe(&mut self) {
+        let rate = self.stream.spec().sample_rate;
+        let start = self.position - self.absence.given();
+        self.owed = self.absence.due(self.stream.quiet_for(), rate);
+        if self.owed > 0 {
+            self.note_away(start, self.absence.given());
+        }
+    }
+
+    /// Tells of an absence of so many frames until now.
+    fn note_away(&self, start: u64, frames: u64) {
+        let rate = f64::from(self.stream.spec().sample_rate);
+        let (start, length) = (start as f64 / rate, frames as f64 / rate);
+        let mut watch = self.watch.borrow_mut();
+        let new = watch.away.last().is_none_or(|last| last.0 != start);
+        if new && watch.away.len() < MARKS {
+            watch.away.push((start, length));
+        } else if let Some(last) = watch.away.last_mut().filter(|_| !new) {
+            last.1 = length;
+        }
+    }
+
+    /// A device that silence was given for gives again by itself, after `quiet`: its sound lies behind the silence.
+    fn go_on(&mut self, quiet: Duration) {
+        self.base += self.absence.given();
+        self.absence.over(0);
+        self.pauses.back(quiet);
     }
 
     /// Goes on with a new stream of the same device; the time without it becomes silence.
@@ -299,62 +324,51 @@ impl<'a> Live<'a> {
         let rate = f64::from(self.stream.spec().sample_rate);
         let heard = stream.frames_given() as f64 / rate;
         let away = (self.stream.quiet_for().as_secs_f64() - heard).max(0.0);
-        let lost: Vec<(f64, f64)> = self.lost(rate).collect();
-        self.lost_before.extend(lost);
         stream.replaces(&mut self.stream);
         self.stream = stream;
         self.complaints = self.stream.complaints().0;
-        self.owed = (away * rate).round() as u64;
+        self.gaps_seen = 0;
+        let given = self.absence.given();
+        self.owed = self.absence.over((away * rate).round() as u64);
         self.base = self.position + self.owed;
         self.gone = false;
-        {
-            let mut watch = self.watch.borrow_mut();
-            watch.waiting = false;
-            if watch.away.len() < MARKS {
-                watch.away.push((self.position as f64 / rate, away));
-            }
-        }
+        self.watch.borrow_mut().waiting = false;
+        self.note_away(self.position - given, given + self.owed);
+        self.pauses.back(Duration::from_secs_f64(heard) + GUARD);
         self.dog.renewed();
         (self.tell)(Notice::Returned(Duration::from_secs_f64(away)));
     }
 
     /// How many of the next `there` frames are of one kind, and whether they are to be kept.
     fn on_record(&mut self, there: u64) -> (u64, bool) {
-        let off = self.off.load(Ordering::Relaxed);
+        let (there, kept, turn) = self.pauses.next(self.position, there, self.heard());
         let now = self.seconds();
-        match (off, self.silenced) {
-            (true, false) => {
-                self.silenced = true;
-                self.silenced_at = Instant::now();
-                self.silenced_to = None;
-                let mut watch = self.watch.borrow_mut();
-                if watch.off_record.len() < MARKS {
-                    watch.off_record.push((now, None));
-                }
+        let mut watch = self.watch.borrow_mut();
+        match turn {
+            Some(Turn::Off) if watch.off_record.len() < MARKS => {
+                watch.off_record.push((now, None));
             }
-            // Off the record again before it was on.
-            (true, true) => self.silenced_to = None,
-            (false, true) if self.silenced_to.is_none() => {
-                // Everything that the device had heard by now was said off the record.
-                let rate = f64::from(self.stream.spec().sample_rate);
-                let guard = (GUARD.as_secs_f64() * rate) as u64;
-                let heard = self.heard().max(self.position);
-                self.silenced_to = Some(heard + guard);
+            Some(Turn::On) => {
+                self.spoken = Instant::now();
+                if let Some(last) = watch.off_record.last_mut() {
+                    last.1.get_or_insert(now);
+                }
             }
             _ => {}
         }
-        match (self.silenced, self.silenced_to) {
-            (true, Some(to)) if self.position >= to => {
-                self.silenced = false;
-                self.spoken = Instant::now();
-                if let Some(last) = self.watch.borrow_mut().off_record.last_mut() {
-                    last.1.get_or_insert(now);
-                }
-                (there, true)
-            }
-            (true, Some(to)) => (there.min(to - self.position), false),
-            (silenced, _) => (there, !silenced),
-        }
+        (there, kept)
+    }
+
+    /// Gives silence that is owed.
+    fn silence(&mut self, into: &mut Vec<f32>, max_frames: usize) -> usize {
+        let (there, _) = self.on_record(self.owed.min(max_frames as u64));
+        let from = into.len();
+        into.resize(from + there as usize * 2, 0.0);
+        self.meter.push(&into[from..]);
+        self.watch.borrow_mut().levels = self.meter.take();
+        self.owed -= there;
+        self.position += there;
+        there as usize
     }
 
     /// Lets the watchdog look, when it is time.
@@ -387,7 +401,7 @@ impl<'a> Live<'a> {
                 },
                 left: watch.left,
                 unspoken: self.spoken.elapsed(),
-                off: self.silenced.then(|| self.silenced_at.elapsed()),
+                off: self.pauses.lasts(),
                 to_go: watch.to_go,
             }
         };
@@ -563,18 +577,19 @@ impl Frames for Live<'_> {
         let width = usize::from(self.stream.spec().channels);
         loop {
             if self.owed > 0 && self.raw.is_empty() {
-                let silence = self.owed.min(max_frames as u64);
-                into.resize(into.len() + silence as usize * 2, 0.0);
-                self.owed -= silence;
-                self.position += silence;
-                return Ok(silence as usize);
+                return Ok(self.silence(into, max_frames));
             }
             if self.raw.is_empty() {
                 if self.stop.load(Ordering::Relaxed) {
                     self.end(End::Asked);
                 }
                 self.listen_to_complaints();
+                let quiet = self.stream.quiet_for();
+                if self.absence.given() > 0 && self.stream.wait(Duration::ZERO) {
+                    self.go_on(quiet);
+                }
                 self.stream.read(&mut self.raw);
+                self.note_gaps();
             }
             self.patrol();
             let there = (self.raw.len() / width).min(max_frames);

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::audio::capture::{CaptureSource, FileSource, Pace};
+use std::sync::mpsc::{Sender, channel};
+
+use crate::audio::capture::{CaptureSource, Feed, FileSource, Pace};
 use crate::audio::flac::Decoder;
 use crate::audio::resample::Resampler;
 use crate::audio::{Memory, to_i16};
@@ -253,12 +255,12 @@ fn what_is_said_off_the_record_is_silence_from_the_key_to_after_the_key() {
         heard.len() / 2
     };
     let first = block(&mut live, 1.0);
-    off.store(true, Ordering::SeqCst);
+    off.press();
     let second = block(&mut live, 1.0);
     assert_eq!(watch.borrow().off_record, [(first as f64 / 48_000.0, None)]);
     // What the device has given by now was said off the record, however late it is read.
     let said = live.stream.frames_given();
-    off.store(false, Ordering::SeqCst);
+    off.press();
     block(&mut live, 30.0);
     assert_eq!(heard.len() / 2, frames, "time goes on");
     let (from, to) = {
@@ -285,11 +287,11 @@ fn going_off_the_record_again_before_it_was_over_is_one_stretch() {
     );
     let off = live.off_switch();
     let mut heard = Vec::new();
-    for (at, on) in [(10, true), (20, false), (21, true)] {
+    for at in [10, 20, 21] {
         while heard.len() < at * 9_600 {
             live.read(&mut heard, 4_800).unwrap();
         }
-        off.store(on, Ordering::SeqCst);
+        off.press();
     }
     while live.read(&mut heard, 4_800).unwrap() > 0 {}
     assert_eq!(live.watch().borrow().off_record, [(1.0, None)]);
@@ -387,4 +389,173 @@ fn a_device_that_does_not_come_back_ends_the_recording_when_patience_is_over() {
     assert_eq!(live.watch().borrow().end, Some(End::Device));
     assert_eq!(heard.len(), 19_200);
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// A device of which the test is the crystal, and what opens it again.
+fn by_hand(come_back: u64) -> (Feed, Live<'static>, Sender<CaptureStream>) {
+    let spec = Spec {
+        sample_rate: 8_000,
+        channels: 2,
+        frames: None,
+    };
+    let (feed, stream) = CaptureStream::new(spec);
+    let patience = Patience {
+        come_back: Duration::from_secs(come_back),
+        ..SHORT
+    };
+    let mut live = Live::new(stream, (1, 2), Arc::default(), patience, Box::new(|_| {})).unwrap();
+    let (give, coming) = channel();
+    let mut coming = Some(coming);
+    live.reopen_by(Box::new(move || coming.take()));
+    (feed, live, give)
+}
+
+/// Reads until so many frames came in all.
+fn read_to(live: &mut Live<'_>, heard: &mut Vec<f32>, frames: usize) {
+    while heard.len() / 2 < frames {
+        let more = frames - heard.len() / 2;
+        assert!(live.read(heard, more).unwrap() > 0);
+    }
+}
+
+#[test]
+fn silence_comes_while_a_device_is_away_and_the_keys_are_seen_to() {
+    let (mut feed, mut live, give) = by_hand(60);
+    let (watch, off) = (live.watch(), live.off_switch());
+    feed.put([0.5; 8_000].into_iter());
+    let gone = Instant::now();
+    let mut heard = Vec::new();
+    read_to(&mut live, &mut heard, 4_000);
+    assert!(gone.elapsed() < Duration::from_secs(1));
+    // Nothing comes any more; two seconds later silence does.
+    read_to(&mut live, &mut heard, 8_000);
+    let passed = gone.elapsed().as_secs_f64();
+    assert!((2.4..5.0).contains(&passed), "{passed} s");
+    assert!(watch.borrow().waiting);
+    assert_eq!(watch.borrow().levels[0].peak_dbfs, -120.0);
+    off.press();
+    read_to(&mut live, &mut heard, 8_800);
+    assert_eq!(watch.borrow().off_record, [(1.0, None)]);
+    off.press();
+    read_to(&mut live, &mut heard, 17_000);
+    let back_on = watch.borrow().off_record[0].1.unwrap();
+    assert!((1.3..1.5).contains(&back_on), "at once: {back_on} s");
+    let (start, length) = watch.borrow().away[0];
+    assert_eq!(start, 0.5);
+    assert!(length >= 1.0, "it is told while it lasts: {length} s");
+    // It is back.
+    let (mut anew, stream) = CaptureStream::new(live.stream.spec());
+    anew.put([0.25; 3_200].into_iter());
+    give.send(stream).unwrap();
+    while watch.borrow().waiting || live.position < live.base + 1_600 {
+        live.read(&mut heard, 800).unwrap();
+    }
+    anew.put([0.25; 16_000].into_iter());
+    drop(anew);
+    while live.read(&mut heard, 800).unwrap() > 0 {}
+    let (start, length) = watch.borrow().away[0];
+    assert_eq!((start, watch.borrow().away.len()), (0.5, 1));
+    let silent = (length * 8_000.0).round() as usize;
+    assert_eq!(heard.len() / 2, 4_000 + silent + 9_600);
+    assert!(heard[..8_000].iter().all(|s| *s == 0.5));
+    assert!(heard[8_000..][..silent * 2].iter().all(|s| *s == 0.0));
+    assert!(heard[8_000 + silent * 2..].iter().all(|s| *s == 0.25));
+    assert_eq!(watch.borrow().off_record.len(), 1);
+    assert_eq!(watch.borrow().end, Some(End::Source));
+}
+
+#[test]
+fn a_device_that_hung_goes_on_behind_the_silence_and_what_it_lost_before_stays_in_its_place() {
+    let (mut feed, mut live, _give) = by_hand(60);
+    let watch = live.watch();
+    // The ring holds ten seconds; one is lost.
+    for _ in 0..11 {
+        feed.put([0.5; 16_000].into_iter());
+    }
+    let mut heard = Vec::new();
+    read_to(&mut live, &mut heard, 80_000);
+    feed.put([0.5; 1_600].into_iter());
+    let hung = Instant::now();
+    read_to(&mut live, &mut heard, 88_800);
+    assert_eq!(watch.borrow().gaps, [(10.0, 1.0)]);
+    read_to(&mut live, &mut heard, 96_800);
+    assert!(hung.elapsed() > Duration::from_millis(2_900));
+    feed.put([0.25; 8_000].into_iter());
+    drop(feed);
+    while live.read(&mut heard, 800).unwrap() > 0 {}
+    let watch = watch.borrow();
+    let [(start, length)] = watch.away[..] else {
+        panic!("{:?}", watch.away)
+    };
+    assert_eq!(start, 11.1);
+    let silent = (length * 8_000.0).round() as usize;
+    assert!((8_000..12_000).contains(&silent), "{length} s");
+    assert_eq!(heard.len() / 2, 88_800 + silent + 4_000);
+    assert!(heard[2 * (88_800 + silent)..].iter().all(|s| *s == 0.25));
+    assert_eq!(watch.gaps, [(10.0, 1.0)], "it lies where it lay");
+    assert!(!watch.waiting);
+}
+
+#[test]
+fn a_recording_can_be_ended_while_its_device_is_away_and_tells_how_long_that_was() {
+    let (mut feed, mut live, _give) = by_hand(60);
+    feed.put([0.5; 8_000].into_iter());
+    let mut heard = Vec::new();
+    read_to(&mut live, &mut heard, 8_000);
+    live.stop.store(true, Ordering::Relaxed);
+    while live.read(&mut heard, 800).unwrap() > 0 {}
+    let watch = live.watch();
+    assert_eq!(watch.borrow().end, Some(End::Asked));
+    let silent = heard.len() / 2 - 4_000;
+    let length = silent as f64 / 8_000.0;
+    assert_eq!(watch.borrow().away, [(0.5, length)]);
+}
+
+#[test]
+fn what_a_device_that_hung_held_back_is_not_kept_if_it_was_off_the_record() {
+    let (mut feed, mut live, _give) = by_hand(60);
+    let (watch, off) = (live.watch(), live.off_switch());
+    feed.put([0.5; 8_000].into_iter());
+    let mut heard = Vec::new();
+    read_to(&mut live, &mut heard, 4_000);
+    read_to(&mut live, &mut heard, 4_800);
+    off.press();
+    read_to(&mut live, &mut heard, 5_600);
+    off.press();
+    read_to(&mut live, &mut heard, 9_600);
+    let since = |at: usize| watch.borrow().off_record[at].1;
+    assert!(since(0).is_some(), "on the record again");
+    // What was said meanwhile.
+    feed.put([0.25; 8_000].into_iter());
+    while live.base == 0 || live.position < live.base + 8_000 {
+        live.read(&mut heard, 800).unwrap();
+    }
+    assert!(heard[8_000..].iter().all(|s| *s == 0.0));
+    assert!(since(1).is_none());
+    feed.put([0.125; 8_000].into_iter());
+    drop(feed);
+    while live.read(&mut heard, 800).unwrap() > 0 {}
+    let kept = heard.len() - 2 * (4_000 - 2_400);
+    assert!(heard[8_000..kept].iter().all(|s| *s == 0.0));
+    assert!(heard[kept..].iter().all(|s| *s == 0.125));
+}
+
+#[test]
+fn a_pause_that_began_and_ended_while_the_disk_hung_is_not_kept() {
+    let (mut feed, mut live, _give) = by_hand(0);
+    let (watch, off) = (live.watch(), live.off_switch());
+    let mut heard = Vec::new();
+    feed.put([0.5; 16_000].into_iter());
+    read_to(&mut live, &mut heard, 8_000);
+    off.press();
+    feed.put([0.25; 16_000].into_iter());
+    off.press();
+    read_to(&mut live, &mut heard, 16_000);
+    feed.put([0.125; 16_000].into_iter());
+    drop(feed);
+    while live.read(&mut heard, 800).unwrap() > 0 {}
+    assert_eq!(watch.borrow().off_record, [(1.0, Some(2.3))]);
+    assert!(heard[..16_000].iter().all(|s| *s == 0.5));
+    assert!(heard[16_000..36_800].iter().all(|s| *s == 0.0));
+    assert!(heard[36_800..].iter().all(|s| *s == 0.125));
 }

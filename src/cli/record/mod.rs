@@ -3,10 +3,12 @@
 //! Needs public keys only: no passphrase is asked for, and none of what is written can be read by
 //! this process again.
 
+mod absence;
 mod journal;
 mod judge;
 mod live;
 mod meters;
+mod off;
 mod parts;
 mod screen;
 mod scribe;
@@ -124,7 +126,7 @@ pub fn run(args: &RecordArgs, cx: &Context) -> Result<()> {
     }
     let flags = Flags {
         stop: Arc::clone(cx.cancel()),
-        off: live.off_switch(),
+        record: live.off_switch(),
     };
     let screen = match drawn {
         true => Some(Screen::open(Arc::clone(&view), flags.clone())?),

@@ -63,9 +63,7 @@ impl Typed {
                         continue;
                     }
                     match read(&line) {
-                        Line::Pause => {
-                            flags.off.fetch_xor(true, Ordering::SeqCst);
-                        }
+                        Line::Pause => flags.record.press(),
                         Line::Stop => flags.stop.store(true, Ordering::SeqCst),
                         Line::Bookmark(words) => {
                             let _ = tell.send(words);

@@ -20,6 +20,7 @@ use ratatui::backend::CrosstermBackend;
 
 pub use keys::Wish;
 
+use super::off::Switch;
 use super::view::View;
 use crate::cli::signals;
 use crate::{Error, Kind, Result};
@@ -36,8 +37,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub struct Flags {
     /// The recording is to end.
     pub stop: Arc<AtomicBool>,
-    /// The recording is to be off the record.
-    pub off: Arc<AtomicBool>,
+    /// Off the record, and on it again.
+    pub record: Switch,
 }
 
 /// An open screen.
@@ -182,8 +183,8 @@ impl Running {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        // The recorder takes the wish in with the next sound, and while a device is away there is none.
-        if self.flags.off.load(Ordering::SeqCst) {
+        // The recorder takes the wish in with the next sound, and while a device or the disk hangs there is none.
+        if self.flags.record.off() {
             let now = shown.seconds;
             shown.moments.pause(now);
         }
@@ -216,11 +217,11 @@ impl Running {
             let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
             (view.seconds * 1000.0).round().max(0.0) as u64
         };
-        let off = self.flags.off.load(Ordering::SeqCst);
+        let off = self.flags.record.off();
         match self.keys.press(key, now, off) {
             // At once, also while the recorder waits for a device.
             Some(Wish::Stop) => self.flags.stop.store(true, Ordering::SeqCst),
-            Some(Wish::Pause) => self.flags.off.store(!off, Ordering::SeqCst),
+            Some(Wish::Pause) => self.flags.record.press(),
             Some(wish) => {
                 let _ = self.ask.send(wish);
             }

@@ -232,10 +232,11 @@ pub(super) fn enter(ledger: &Ledger, name: &str, digest: &Digest) {
 /// What is written is made durable this often.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// What waits in memory is sealed into a file of its own this often.
-const KEEP_EVERY: Duration = Duration::from_secs(2);
+const KEEP_EVERY: Duration = Duration::from_millis(1_500);
 /// The disk may refuse that for so long before the stream ends. With what an encoder above still
-/// holds it is less than three seconds.
-const KEEP_WITHIN: Duration = Duration::from_millis(2_500);
+/// holds, and the second that one device waits for another, it is less than three and a half seconds; without
+/// such a refusal less than three.
+const KEEP_WITHIN: Duration = Duration::from_secs(2);
 
 /// A sealed file that is being written, `NAME.age.part` until it is finished.
 ///
@@ -353,11 +354,11 @@ impl SealedWriter {
     }
 
     /// Keeps a stream that grows slowly, such as a recording: syncs every second and keeps the tail
-    /// every two. Call it after every write with the time since the stream was begun.
+    /// every second and a half. Call it after every write with the time since the stream was begun.
     ///
     /// # Errors
     /// [`Kind::Disk`] when it cannot be synced, or when what waits in memory could not be kept for
-    /// 2.5 s: **end the recording then**, since nothing more is safe.
+    /// 2 s: **end the recording then**, since nothing more is safe.
     pub fn tend(&mut self, now: Duration) -> Result<()> {
         self.check()?;
         if now.saturating_sub(self.synced_at) >= SYNC_EVERY {
@@ -376,8 +377,8 @@ impl SealedWriter {
     }
 
     /// Seals what waits in memory into a small file of its own (`NAME.age.tail`), which recovery
-    /// puts behind the part: for streams that take long to fill age's block. Call it every two
-    /// seconds, or [`SealedWriter::tend`].
+    /// puts behind the part: for streams that take long to fill age's block. Call it every
+    /// second and a half, or [`SealedWriter::tend`].
     ///
     /// # Errors
     /// [`Kind::Disk`]; the stream itself goes on.

@@ -13,6 +13,9 @@ use crate::speech::voiced::Voiced;
 /// A voice that goes on for longer than this, in seconds, while one word is written has said more. Of
 /// windows in which every word was written it was 1.3 s at most (docs/benchmarks.md).
 const MOST_OF_A_WORD: f64 = 1.5;
+/// Text may reach so far, in seconds, behind the moment that closes it. Now and then the model closes much too early what
+/// it wrote: what lies behind that moment would be written twice (docs/benchmarks.md).
+const MOST_BEYOND: f64 = 1.0;
 /// So many letters may stand in any time: moments of something that short are not to be relied on.
 const A_FEW_LETTERS: usize = 30;
 
@@ -37,6 +40,8 @@ pub struct Reading {
     unsaid: f64,
     /// Letters written.
     letters: usize,
+    /// How far behind what was read, in seconds, the last of it was said.
+    beyond: f64,
     /// Whether it says again, in no time, what was said before.
     copied: bool,
 }
@@ -78,6 +83,7 @@ impl Reading {
         let end = shift + alignment::seconds(looked_at);
         let unsaid = voiced.map_or(0.0, |voiced| unsaid(&pieces, (shift, end), voiced));
         let letters = letters(&pieces);
+        let beyond = beyond(&pieces, end);
         let before = before.iter().filter_map(|token| tokens.piece(*token));
         let copied = copied(before, &pieces, shift + alignment::seconds(read));
         Reading {
@@ -85,13 +91,14 @@ impl Reading {
             read,
             unsaid,
             letters,
+            beyond,
             copied,
         }
     }
 
     /// Whether more was said than is written, or more is written than can have been said.
     pub fn wrong(&self) -> bool {
-        self.unsaid > MOST_OF_A_WORD || self.crowded() || self.copied
+        self.unsaid > MOST_OF_A_WORD || self.beyond > MOST_BEYOND || self.crowded() || self.copied
     }
 
     /// Whether more is written than there was time for. Now and then the model writes down a whole window
@@ -154,6 +161,11 @@ fn begins(attempt: &Attempt, tokens: &Tokens, length: usize) -> Vec<f64> {
     let written = attempt.written[..count(attempt, tokens)].iter();
     let moments: Vec<Option<usize>> = written.map(|chosen| tokens.moment(chosen.token)).collect();
     alignment::between(&moments, length)
+}
+
+/// How far behind `end`, from which on the sound is looked at again, the last piece begins.
+fn beyond(pieces: &[Piece], end: f64) -> f64 {
+    pieces.last().map_or(0.0, |last| last.time.0 - end).max(0.0)
 }
 
 /// The longest that a voice goes on from one piece to the next, before the first or behind the last, from
@@ -268,6 +280,24 @@ mod tests {
         // Of a few letters the moments may be a little off.
         let few = [&[8][..], &[TWO_LETTERS; 10], &[28, 28]].concat();
         assert!(!reading(&few, (0, 400), &nothing).wrong());
+    }
+
+    #[test]
+    fn what_was_said_behind_the_moment_that_closes_it_would_be_written_twice() {
+        let tokens = tokens(51_864);
+        // Closed at two seconds, and the last of the text looks at `last`, in positions.
+        let closed = |last: usize| {
+            let mut attempt = attempt(&tokens, &[8, TEXT, TEXT, 108, 108], 0.1);
+            let looks = |first: usize| {
+                let score = |at: usize| if at / 25 == first / 25 { 4.0 } else { 0.0 };
+                vec![(0..400).map(score).collect()].into()
+            };
+            attempt.scores = [0, 25, last, last, last, last].map(looks).to_vec();
+            Reading::of(&attempt, &tokens, (0, 400), None, &[])
+        };
+        let early = closed(300);
+        assert!(early.beyond > 3.9 && early.wrong(), "{}", early.beyond);
+        assert!(!closed(75).wrong());
     }
 
     #[test]

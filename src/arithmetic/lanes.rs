@@ -224,3 +224,29 @@ impl SimdOp for Weigh<'_> {
         sum * FULL
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_product_of_one_row_is_exact(
+            row in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 1..40),
+            blocks in 1usize..4,
+            seed in any::<u32>(),
+        ) {
+            let weight = |at: usize| (seed.wrapping_mul(at as u32 * 2 + 1) >> 24) as u8 as i8;
+            let weights: Vec<i8> = (0..row.len() * COLUMNS * blocks).map(weight).collect();
+            let mut sums = vec![7; COLUMNS * blocks];
+            OneRow { row: &row, blocks: &weights, sums: &mut sums }.dispatch();
+            for (column, sum) in sums.into_iter().enumerate() {
+                let first = column / COLUMNS * row.len() * COLUMNS + column % COLUMNS;
+                let column = weights[first..].iter().step_by(COLUMNS);
+                let wanted: i32 = row.iter().zip(column).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
+                prop_assert_eq!(sum, wanted);
+            }
+        }
+    }
+}

@@ -183,6 +183,8 @@ fn unsaid(pieces: &[Piece], (from, to): (f64, f64), voiced: &Voiced) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use proptest::prelude::*;
 
     use super::super::tokens::tests::tokens;
@@ -288,11 +290,20 @@ mod tests {
         // Closed at two seconds, and the last of the text looks at `last`, in positions.
         let closed = |last: usize| {
             let mut attempt = attempt(&tokens, &[8, TEXT, TEXT, 108, 108], 0.1);
-            let looks = |first: usize| {
-                let score = |at: usize| if at / 25 == first / 25 { 4.0 } else { 0.0 };
+            let looks = |span: Range<usize>| {
+                let score = |at: usize| if span.contains(&at) { 4.0 } else { 0.0 };
                 vec![(0..400).map(score).collect()].into()
             };
-            attempt.scores = [0, 25, last, last, last, last].map(looks).to_vec();
+            let rest = last + 20..400;
+            let spans = [
+                0..10,
+                10..last,
+                last..last + 20,
+                rest.clone(),
+                rest.clone(),
+                rest,
+            ];
+            attempt.scores = spans.map(looks).to_vec();
             Reading::of(&attempt, &tokens, (0, 400), None, &[])
         };
         let early = closed(300);
